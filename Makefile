@@ -1,0 +1,77 @@
+# Everything a contributor types. Recipes print plainly: no target forces colour.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup rehearse test lint format lock dist clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CAMPAIGN ?= sharing-lille
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# The first Python found that is recent enough; `make setup PYTHON=/path/to/python3` names another.
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c '$(RECENT)' 2>/dev/null && { echo "$$p"; break; }; done)
+
+UV := $(BIN)/uv --quiet
+LOCK := $(UV) pip compile --universal --python-version 3.11 --upgrade --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make .venv: the pipeline and every locked dependency
+
+# The stamp holds the place it was made for: the scripts of a copied or moved .venv point to the old one.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+FRESH := yes
+endif
+
+$(READY): pyproject.toml requirements.lock .ci/uv.lock
+	@'$(PYTHON)' -c '$(RECENT)' 2>/dev/null || { \
+		echo "make setup: no Python 3.11 or later found. Install one, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@{ test -z '$(FRESH)' && $(BIN)/python -c '$(RECENT)' && $(BIN)/python -c 'import pip'; } 2>/dev/null || \
+		'$(PYTHON)' -m venv --clear $(VENV) || { \
+		echo "make setup: '$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/uv.lock
+	@# pip may know a mirror or a certificate that uv does not; the hashes hold for both.
+	@$(UV) pip install --python $(BIN)/python --no-deps --require-hashes -r requirements.lock || { \
+		echo "make setup: uv could not install the dependencies, trying with pip" >&2; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; }
+	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+	@printf '%s\n' '$(CURDIR)' > $(READY)
+	@echo "Ready: $(BIN)/pipeline"
+
+rehearse: setup ## Play the whole Sharing Lille campaign on a simulated clock
+	@$(BIN)/pipeline rehearse $(CAMPAIGN)
+
+test: setup ## Run the whole suite; hold the modules that carry the promises to their coverage
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/coverage report
+	$(BIN)/python .ci/branch_coverage.py --floor 95 \
+		pipeline/planning.py pipeline/composing.py pipeline/delivery.py pipeline/dispatch.py 'pipeline/ledger/*'
+
+lint: setup ## Check style, types and import rules; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: setup ## Choose the newest allowed dependencies; rewrite both lock files
+	$(LOCK) pyproject.toml --group pyproject.toml:dev --all-extras --output-file requirements.lock
+	echo uv | $(LOCK) - --output-file .ci/uv.lock
+
+dist: setup ## Build the wheel and the source archive into dist/
+	$(BIN)/hatchling build
+
+clean: ## Remove .venv, the caches and everything built
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	find pipeline tests .ci docs -name __pycache__ -type d -prune -exec rm -rf {} +
