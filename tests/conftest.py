@@ -1,0 +1,9 @@
+"""Fixtures every test may use. Time comes from a Clock, parts are real, sockets reach loopback only."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# The machine may be busy: slowness is measured in benches, never by a test's deadline.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
