@@ -119,6 +119,7 @@ def allowed_from(event: Event) -> frozenset[State]:
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(minutes=30)
+ROOM = timedelta(seconds=5)  # what a process may lose between its looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ NextStep = Repeat | LookUp | WaitUntil | AskPerson
 def settle(delivery: Delivery, traits: Traits, now: datetime) -> NextStep:
     """How an unknown delivery may be settled at `now`. Raises ValueError for any other state.
 
-    A timed key is tested here, at the moment of sending, and leads straight to `sending`: through the
-    queue its window could close. The margin is one request timeout, since the repeat itself takes time.
+    A timed key is tested here and leads straight to `sending`: through the queue its window could close.
+    The margin is the whole lease of the repeat, since the request may begin as late as `in_time` allows.
     Once the delivery's own window has closed nothing is repeated: should the first request have been
     lost, the repeat would post too late.
     """
@@ -214,7 +215,7 @@ def settle(delivery: Delivery, traits: Traits, now: datetime) -> NextStep:
         return WaitUntil(over)  # the first request may still be under way
     if delivery.not_before and now < delivery.not_before:
         return WaitUntil(delivery.not_before)
-    if now + traits.timeout <= min(_key_ends(traits.key, delivery.sent_at), delivery.closes):
+    if now + lease_length(traits) <= min(_key_ends(traits.key, delivery.sent_at), delivery.closes):
         return Repeat()
     if traits.lookup:
         return LookUp(believe_absence=now >= over + traits.settle)
@@ -222,19 +223,33 @@ def settle(delivery: Delivery, traits: Traits, now: datetime) -> NextStep:
 
 
 def _key_ends(key: Key, sent_at: datetime) -> datetime:
-    """Until when (UTC) the network knows the key of a request first sent at `sent_at`."""
+    """Until when (UTC) a repeat may rely on the key of a request first sent at `sent_at`."""
     match key:
         case PermanentKey():
             return _NEVER
         case TimedKey(window):
-            return sent_at + window
+            return sent_at + window - ROOM  # for a stall after the last look at the clock
         case NoKey():
             return sent_at
 
 
 def lease_length(traits: Traits) -> timedelta:
-    """How long a claim lasts: the hard limit of the request, and room to write the answer down."""
-    return traits.timeout + timedelta(seconds=5)
+    """How long a claim lasts: the hard limit of the request, and room to begin it and write the answer down."""
+    return traits.timeout + ROOM
+
+
+def in_time(claimed: Delivery, traits: Traits, now: datetime) -> bool:
+    """Whether a request that begins at `now` is over before its lease is.
+
+    The last look before the first byte. Once a lease is over others settle the delivery, and rely on
+    nothing being under way any more.
+    """
+    return claimed.lease_until is not None and now + traits.timeout <= claimed.lease_until
+
+
+def same_request(one: Delivery, other: Delivery) -> bool:
+    """Whether both speak of the same latest request: what was learnt about one holds for the other."""
+    return (one.attempts, one.sent_at, one.lease_until) == (other.attempts, other.sent_at, other.lease_until)
 
 
 # --------------------------------------------------------------------------- what a plan changes

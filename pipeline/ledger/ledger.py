@@ -1,0 +1,110 @@
+"""The durable store of what happened: one public method is one transaction.
+
+Time is always given as `now`, aware and in UTC; nothing here reads a clock. The methods are grouped by who
+calls them: `plans` for planning, `sends` for dispatch, `decisions` for people, `shelf` for feeds and files,
+`copies` for exports and backups. Every one raises LedgerError when the database cannot be used, when it is
+locked for too long, or when the ledger is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import select
+
+from pipeline.errors import LedgerError
+from pipeline.ledger import migrations, rows
+from pipeline.ledger.copies import Copies
+from pipeline.ledger.database import Database
+from pipeline.ledger.decisions import Decisions
+from pipeline.ledger.plans import Plans
+from pipeline.ledger.records import HistoryRow
+from pipeline.ledger.schema import attempts, deliveries, events
+from pipeline.ledger.sends import Sends, in_order
+from pipeline.ledger.shelf import Shelf
+from pipeline.model import Attempt, Delivery, DeliveryKey, State
+
+
+class Ledger(Plans, Sends, Decisions, Shelf, Copies):
+    """An open ledger. Threads may share it; it is a context manager that closes it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the database. Closing twice is fine; anything else afterwards is a LedgerError."""
+        self._database.close()
+
+    def deliveries(
+        self, campaign: str | None = None, states: Collection[State] | None = None
+    ) -> list[Delivery]:
+        """Deliveries, in order of (due, campaign, entry, channel): all, or those that are asked for."""
+        query = in_order(select(deliveries))
+        if campaign is not None:
+            query = query.where(deliveries.c.campaign == campaign)
+        if states is not None:
+            query = query.where(deliveries.c.state.in_(sorted(states)))
+        return self._list(query)
+
+    def delivery(self, key: DeliveryKey) -> Delivery | None:
+        """That delivery, or None."""
+        with self._database.reading() as connection:
+            return self._fetch(connection, key)
+
+    def attempts(self, key: DeliveryKey) -> list[Attempt]:
+        """Every try of the delivery, the first one first."""
+        query = select(attempts).where(rows.is_attempt_of(key)).order_by(attempts.c.number)
+        with self._database.reading() as connection:
+            return [rows.attempt(row) for row in connection.execute(query).mappings()]
+
+    def history(self, key: DeliveryKey) -> list[HistoryRow]:
+        """Every event of the delivery, in the order in which they were recorded."""
+        c = events.c
+        query = (
+            select(c.at, c.from_state, c.event, c.to_state, c.note)
+            .where(c.campaign == key.campaign, c.entry == key.entry, c.channel == key.channel)
+            .order_by(c.id)
+        )
+        with self._database.reading() as connection:
+            return [HistoryRow(**row) for row in connection.execute(query).mappings()]
+
+
+def open_ledger(url: str, *, now: datetime, probe: Callable[[str], None] = lambda _: None) -> Ledger:
+    """Open the ledger at the URL, and bring it to the present version; a new one is made.
+
+    `sqlite:///PATH` (its folder is made too), `sqlite://` in memory, or `postgresql://USER@HOST/DB`. `now`
+    is noted as the instant of a migration; `probe` is told each step of one, before it is committed.
+    Raises LedgerTooNew, LedgerError, WrongUse for a URL that is none, BrokenEnvironment when the driver for
+    PostgreSQL is missing.
+    """
+    database = Database(url)
+    try:
+        if database.path is not None:
+            database.path.parent.mkdir(parents=True, exist_ok=True)
+        with database.reading() as connection:
+            found = migrations.version_of(connection)
+            migrations.refuse_newer(found)
+        if found < migrations.NEWEST:
+            with database.writing() as connection:
+                migrations.migrate(connection, now, probe)
+    except OSError as error:
+        database.close()
+        raise LedgerError(
+            f"the folder of the ledger {database.name} cannot be made: {error.strerror}",
+            hint="Name another file with --ledger or PIPELINE_LEDGER, or correct the folder's permissions.",
+        ) from error
+    except BaseException:
+        database.close()
+        raise
+    return Ledger(database)

@@ -1,0 +1,339 @@
+"""Claiming, recording and settling: what dispatch does with deliveries, and the queries it does it by.
+
+What must stay true: intent is on the disk before the first byte leaves; a stuck `sending` becomes `unknown`
+and never anything else by itself; a receipt is evidence whoever brings it, and the first one on record stays.
+Every query here that runs at each tick has an index, which a test asserts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, literal, or_, select, update
+
+from pipeline.delivery import Event, Step, same_request
+from pipeline.ledger import rows
+from pipeline.ledger.records import SAID_POSTED
+from pipeline.ledger.room import Room, as_read, not_paused
+from pipeline.ledger.schema import attempts, deliveries
+from pipeline.model import Delivery, DeliveryKey, Receipt, Rendition, State
+
+_C = deliveries.c
+_RECEIPTS = frozenset({Event.RECEIPT, Event.LATE_RECEIPT})
+
+
+class Sends(Room):
+    """The ledger's side of dispatch."""
+
+    # ------------------------------------------------------------------- what is to be done
+
+    def due(self, now: datetime, limit: int | None = None) -> list[Delivery]:
+        """Planned deliveries that may be sent at `now`, in order, those of paused channels left out."""
+        return self._list(due_query(now).limit(limit))
+
+    def unsettled(self) -> list[Delivery]:
+        """Every delivery whose outcome is not known."""
+        return self._list(unsettled_query())
+
+    def next_wake(self, after: datetime | None = None) -> datetime | None:
+        """The earliest instant (UTC) at which something will be due. None: nothing is open.
+
+        With `after`, only instants later than that count: what was due before has been looked at.
+
+        A planned delivery is due when `due` and `not_before` are reached (unless its channel is paused), a
+        sending one when its lease ends, an unknown one at `not_before` or else when its lease ended.
+        """
+        with self._database.reading() as connection:
+            found = [connection.scalar(query) for query in wake_queries(after)]
+        return min((instant for instant in found if instant is not None), default=None)
+
+    # ------------------------------------------------------------------- one send
+
+    def claim(
+        self, key: DeliveryKey, rendition: Rendition, lease: str, until: datetime, now: datetime
+    ) -> Delivery:
+        """Freeze what will be sent, and take the right to send it until `until`.
+
+        Raises LostRace unless the delivery is planned, due, still open, and its channel not paused.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute(
+                select(deliveries).where(rows.is_key(key), _may_be_sent(now), not_paused()).with_for_update()
+            ).mappings()
+            row = found.one_or_none()
+            if row is None:
+                raise self._lost(connection, key, "claimed")
+            was = rows.delivery(row)
+            intent = {
+                "lease": lease,
+                "lease_until": until,
+                "sent_at": now,
+                "attempts": was.attempts + 1,
+                **rows.rendition_columns(rendition),
+            }
+            claimed = self._move(connection, was, Event.CLAIMED, now, **intent)
+            self._open_attempt(connection, claimed, now)
+            return claimed
+
+    def repeat(self, key: DeliveryKey, lease: str, until: datetime, now: datetime) -> Delivery:
+        """Take the right to send the identical request again; `sent_at` stays the instant of the first.
+
+        Raises LostRace unless the delivery is unknown and its last lease is over.
+        """
+        with self._database.writing() as connection:
+            was = self._locked(connection, key)
+            over = was.lease_until is not None and was.lease_until <= now
+            if was.state is not State.UNKNOWN or not over:
+                raise self._lost(connection, key, "sent again")
+            again = self._move(
+                connection,
+                was,
+                Event.REPEATED,
+                now,
+                lease=lease,
+                lease_until=until,
+                attempts=was.attempts + 1,
+            )
+            self._open_attempt(connection, again, now)
+            return again
+
+    def record(
+        self,
+        key: DeliveryKey,
+        lease: str,
+        step: Step,
+        receipt: Receipt | None,
+        outcome: str,
+        now: datetime,
+    ) -> Delivery:
+        """Write down how the attempt under `lease` ended; an authentication failure pauses the channel.
+
+        Without the lease a receipt still counts, from whatever state (see `_late`); for anything else
+        that is LostRace. Raises NotAllowed when the table has no such step from `sending`, and ValueError
+        when receipt and step do not belong together.
+        """
+        if (receipt is not None) != (step.event in _RECEIPTS):
+            raise ValueError(f"{step.event.value!r} comes with a receipt, or the other way round")
+        with self._database.writing() as connection:
+            was = self._locked(connection, key)
+            if was.lease != lease:
+                if receipt is None:
+                    raise self._lost(connection, key, f"recorded as {outcome} under a lease that is over")
+                return self._late(connection, was, lease, receipt, outcome, now)
+            detail = step.reason if receipt is None else receipt.url or receipt.remote_id
+            self._end_attempt(connection, key, lease, outcome, detail, now)
+            values = {} if receipt is None else {**rows.receipt_columns(receipt), "published_at": now}
+            moved = self._move(
+                connection,
+                was,
+                step.event,
+                now,
+                reason=step.reason,
+                not_before=step.not_before,
+                **values,
+            )
+            if step.event is Event.AUTH_FAILED:
+                self._pause(connection, key, step.reason, now)
+            return moved
+
+    def _late(
+        self,
+        connection: Connection,
+        was: Delivery,
+        lease: str,
+        receipt: Receipt,
+        outcome: str,
+        now: datetime,
+    ) -> Delivery:
+        """A receipt for somebody who lost the lease.
+
+        The first receipt on record stays: the same one again changes nothing, another one is a second post
+        and is told as such. Only what a person vouched for gives way to the network's own receipt.
+        """
+        first = was.receipt
+        open_still = self._end_attempt(
+            connection, was.key, lease, outcome, receipt.url or receipt.remote_id, now, only_open=True
+        )
+        if first is None:
+            values = {**rows.receipt_columns(receipt), "published_at": now}
+            return self._move(connection, was, Event.LATE_RECEIPT, now, **values)
+        if first.remote_id == receipt.remote_id:
+            if open_still:
+                self._append(
+                    connection, now, was.key, Event.LATE_RECEIPT, (was.state, was.state), "the same post"
+                )
+            return was
+        if first.remote_id == SAID_POSTED:
+            note = f"the network's receipt for what a person vouched for: {receipt.remote_id}"
+            better = self._write(connection, was, as_read(was), rows.receipt_columns(receipt))
+            assert better is not None  # the row is locked
+        else:
+            there = receipt.url or receipt.remote_id
+            note = f"a second post exists: {there}; {first.remote_id} stays on record"
+            better = was
+        self._append(connection, now, was.key, Event.LATE_RECEIPT, (was.state, was.state), note)
+        return better
+
+    def _end_attempt(
+        self,
+        connection: Connection,
+        key: DeliveryKey,
+        lease: str,
+        outcome: str,
+        detail: str | None,
+        now: datetime,
+        *,
+        only_open: bool = False,
+    ) -> bool:
+        """Close the newest attempt made under the lease; whether there was one."""
+        newest = (
+            select(attempts.c.number)
+            .where(rows.is_attempt_of(key), attempts.c.lease == lease)
+            .order_by(attempts.c.number.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        ending = update(attempts).where(rows.is_attempt_of(key), attempts.c.number == newest)
+        if only_open:
+            ending = ending.where(attempts.c.ended.is_(None))
+        return bool(connection.execute(ending.values(ended=now, outcome=outcome, detail=detail)).rowcount)
+
+    # ------------------------------------------------------------------- settling what is uncertain
+
+    def found(self, key: DeliveryKey, receipt: Receipt, now: datetime) -> Delivery:
+        """A read-back found the post: unknown → published. Raises LostRace when it is no longer unknown."""
+        with self._database.writing() as connection:
+            was = self._unknown(connection, key, "recorded as found")
+            values = {**rows.receipt_columns(receipt), "published_at": now}
+            return self._move(connection, was, Event.FOUND, now, **values)
+
+    def absent(self, seen: Delivery, now: datetime) -> Delivery:
+        """A read-back found nothing, after settling: unknown → planned.
+
+        `seen` is the delivery as it was before the look. Raises LostRace when it is no longer unknown, or
+        was sent again since: then the look says nothing about the newer request.
+        """
+        with self._database.writing() as connection:
+            was = self._unknown(connection, seen.key, "recorded as absent")
+            if not same_request(was, seen):
+                raise self._lost(connection, seen.key, "recorded as absent, having been sent again")
+            return self._move(connection, was, Event.ABSENT, now)
+
+    def _unknown(self, connection: Connection, key: DeliveryKey, wanted: str) -> Delivery:
+        was = self._locked(connection, key)
+        if was.state is not State.UNKNOWN:
+            raise self._lost(connection, key, wanted)
+        return was
+
+    def note(
+        self,
+        key: DeliveryKey,
+        state: State,
+        *,
+        reason: str | None,
+        not_before: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Say why a delivery waits and until when, without moving it. Writes only what is new.
+
+        Raises LostRace when it is no longer in `state`.
+        """
+        with self._database.writing() as connection:
+            was = self._locked(connection, key)
+            if was.state is not state:
+                raise self._lost(connection, key, f"noted as {state}")
+            if (was.reason, was.not_before) == (reason, not_before):
+                return
+            self._write(connection, was, as_read(was), {"reason": reason, "not_before": not_before})
+            self._append(connection, now, key, "noted", (state, state), reason)
+
+    # ------------------------------------------------------------------- what time alone changes
+
+    def expire_leases(self, now: datetime) -> list[DeliveryKey]:
+        """Sending deliveries whose lease is over become unknown; which ones, in order."""
+        with self._database.writing() as connection:
+            stuck = self._rows(connection, expired_query(now).with_for_update())
+            for was in stuck:
+                assert was.lease is not None
+                reason = f"no answer was recorded before the lease ended at {was.lease_until:%H:%M:%S} UTC"
+                self._end_attempt(connection, was.key, was.lease, "no answer", reason, now)
+                self._move(connection, was, Event.LEASE_EXPIRED, now, reason=reason)
+            return [was.key for was in stuck]
+
+    def close_windows(self, now: datetime) -> list[DeliveryKey]:
+        """Planned deliveries whose window is over become missed; which ones, in order.
+
+        The reason keeps why they could not go before, when that is known.
+        """
+        with self._database.writing() as connection:
+            late = self._rows(connection, closing_query(now).with_for_update())
+            for was in late:
+                reason = f"its window closed at {was.closes:%Y-%m-%d %H:%M:%S} UTC"
+                if was.reason:
+                    reason += f"; before that: {was.reason}"
+                self._move(connection, was, Event.GRACE_OVER, now, reason=reason)
+            return [was.key for was in late]
+
+    # ------------------------------------------------------------------- helpers
+
+    def _list(self, query: Select[Any]) -> list[Delivery]:
+        with self._database.reading() as connection:
+            return self._rows(connection, query)
+
+    def _rows(self, connection: Connection, query: Select[Any]) -> list[Delivery]:
+        return [rows.delivery(row) for row in connection.execute(query).mappings()]
+
+
+# Public so that a test can ask both kinds of database for their plan. The state stands in the statement and
+# not bound: a partial index is of no use to a query whose state is only known when it runs.
+
+
+def in_order(query: Select[Any]) -> Select[Any]:
+    """The one order of deliveries everywhere."""
+    return query.order_by(_C.due, _C.campaign, _C.entry, _C.channel)
+
+
+def due_query(now: datetime) -> Select[Any]:
+    """What `due` asks."""
+    return in_order(select(deliveries).where(_may_be_sent(now), not_paused()))
+
+
+def unsettled_query() -> Select[Any]:
+    """What `unsettled` asks. An unknown delivery always wakes somebody; saying so lets the index serve."""
+    return in_order(select(deliveries).where(_is(State.UNKNOWN), _C.wakes.is_not(None)))
+
+
+def expired_query(now: datetime) -> Select[Any]:
+    """What `expire_leases` asks."""
+    return in_order(select(deliveries).where(_is(State.SENDING), _C.wakes <= now))
+
+
+def closing_query(now: datetime) -> Select[Any]:
+    """What `close_windows` asks."""
+    return in_order(select(deliveries).where(_is(State.PLANNED), _C.closes <= now))
+
+
+def wake_queries(after: datetime | None = None) -> list[Select[Any]]:
+    """What `next_wake` asks: the first of each open state, straight from the index."""
+    later = _C.wakes.is_not(None) if after is None else _C.wakes > after
+    firsts = {
+        state: select(_C.wakes).where(_is(state), later).order_by(_C.wakes).limit(1)
+        for state in (State.PLANNED, State.SENDING, State.UNKNOWN)
+    }
+    firsts[State.PLANNED] = firsts[State.PLANNED].where(not_paused())
+    return list(firsts.values())
+
+
+def _is(state: State) -> ColumnElement[bool]:
+    return _C.state == literal(state, _C.state.type, literal_execute=True)
+
+
+def _may_be_sent(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        _is(State.PLANNED),
+        _C.wakes <= now,
+        _C.due <= now,
+        or_(_C.not_before.is_(None), _C.not_before <= now),
+        _C.closes > now,
+    )
