@@ -8,7 +8,6 @@ from datetime import date, time, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.builders import local, make_campaign, make_entries, make_entry, outbox, utc
 
 from pipeline.delivery import GOT, WITHDRAWN_REASON, Create, Event, Place, Withdraw
 from pipeline.model import Delivery, DeliveryKey, MissedPolicy, State
@@ -25,6 +24,7 @@ from pipeline.planning import (
     plan,
     records,
 )
+from tests.support.builders import local, make_campaign, make_entries, make_entry, outbox, utc
 
 TEN = tuple("abcdefghij")
 LONG_BEFORE = utc(2016, 3, 1)
@@ -337,7 +337,9 @@ def test_a_planned_delivery_follows_its_slot():
 
 def test_a_withdrawn_entry_and_a_removed_channel_withdraw_what_is_planned_only():
     planned, done = delivery("a", 20, channel="gone"), delivery("b", 19, State.PUBLISHED, channel="gone")
-    made = change_list(make_entries("a", "b"), [planned, done, delivery("a", 20), delivery("b", 19)], LONG_BEFORE)
+    made = change_list(
+        make_entries("a", "b"), [planned, done, delivery("a", 20), delivery("b", 19)], LONG_BEFORE
+    )
     assert made == [Withdraw(planned)]
 
 
@@ -370,7 +372,10 @@ def test_a_missed_delivery_moves_with_its_slot():
 def test_a_channel_added_half_way_never_posts_the_past():
     campaign = make_campaign(channels=(outbox(), outbox("new")))
     made = change_list(
-        make_entries("a", "b"), [delivery("a", 19, State.PUBLISHED), delivery("b", 20)], april(19, 10), campaign
+        make_entries("a", "b"),
+        [delivery("a", 19, State.PUBLISHED), delivery("b", 20)],
+        april(19, 10),
+        campaign,
     )
     assert [(c.key.entry, c.state) for c in made] == [("a", State.MISSED), ("b", State.PLANNED)]
 
@@ -432,7 +437,6 @@ def scenes(draw):
         )
         for back, name in taken.items()
     }
-    held = {name: record for name, record in held.items()}
     now = campaign.event.starts - timedelta(hours=draw(st.integers(-30, 24 * 21)))
     return campaign, entries, held, now
 

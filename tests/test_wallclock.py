@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import utc
 
 from pipeline.wallclock import instant
+from tests.support.builders import utc
 
 ZONES = [
     "Europe/Paris",
