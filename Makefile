@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse test lint format lock dist clean
+.PHONY: help setup rehearse test lint format docs lock dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,6 +64,9 @@ lint: setup ## Check style, types and import rules; changes nothing
 format: setup ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: setup ## Write into docs/ what is made from the code
+	$(BIN)/python -m docs.state_diagram
 
 lock: setup ## Choose the newest allowed dependencies; rewrite both lock files
 	$(LOCK) pyproject.toml --group pyproject.toml:dev --all-extras --output-file requirements.lock

@@ -18,6 +18,7 @@ import jinja2
 import regex
 from jinja2 import meta, nodes
 
+from pipeline.days import days_left
 from pipeline.model import Campaign, ChannelConfig, Entry, Post
 from pipeline.sandbox import LONGEST, Sandbox, did_you_mean, fence
 
@@ -212,13 +213,13 @@ def compose(
     template = compile_template(source)
     tags = hashtags(entry.tags)
     today = sent_on or day
-    days_left = (campaign.event.day - today).days
+    left = days_left(campaign, today)
     words: dict[str, object] = {
         "event": _event_words(campaign),
         "campaign": CampaignWords(
             campaign.id, campaign.title, campaign.description, campaign.link, campaign.language
         ),
-        "days_left": days_left,
+        "days_left": left,
         "date": today,
         "hashtags": " ".join(tags),
     }
@@ -233,7 +234,7 @@ def compose(
         channel=channel.id,
         network=channel.network,
         date=day,
-        days_left=days_left,
+        days_left=left,
         title=entry.title,
         summary=entry.summary,
         url=entry.url,

@@ -119,7 +119,7 @@ def allowed_from(event: Event) -> frozenset[State]:
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(minutes=30)
-ROOM = timedelta(seconds=5)  # what a process may lose between its looks at the clock
+ROOM = timedelta(seconds=5)  # what a process may lose before it sends, and to write the answer down
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,9 @@ def after(outcome: Outcome, delivery: Delivery, now: datetime, *, repeated: bool
             return Step(Event.REJECTED, detail)
         case AuthFailed(detail):
             return Step(Event.AUTH_FAILED, detail)
-        case Unknown(detail):
-            return Step(Event.NO_ANSWER, detail, pause)
+        case Unknown(detail, until):
+            # Once the window has closed nothing is repeated: no network may keep a person from being asked.
+            return Step(Event.NO_ANSWER, detail, max(pause, min(until, delivery.closes)) if until else pause)
 
 
 def wait_before_next(key: DeliveryKey, attempts: int) -> timedelta:
@@ -234,7 +235,7 @@ def _key_ends(key: Key, sent_at: datetime) -> datetime:
 
 
 def lease_length(traits: Traits) -> timedelta:
-    """How long a claim lasts: the hard limit of the request, and room to begin it and write the answer down."""
+    """How long a claim lasts: the hard limit of the request, and room around it."""
     return traits.timeout + ROOM
 
 

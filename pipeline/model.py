@@ -302,6 +302,22 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotRecord:
+    """A slot as the ledger holds it: its day, whether it was released, the states of its deliveries.
+
+    `closes` is the latest closing instant (UTC) of the deliveries still planned, which a person's retry may
+    have set; None when there are none.
+    """
+
+    entry: str
+    date: date
+    due: datetime
+    states: tuple[State, ...] = ()
+    closes: datetime | None = None
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try of a delivery. `outcome` is None while it is under way."""
 
@@ -369,9 +385,10 @@ class AuthFailed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Bytes may have left and no answer was understood."""
+    """Bytes may have left and no answer was understood. Before `until` (UTC) the network wants no repeat."""
 
     detail: str
+    until: datetime | None = None
 
 
 Outcome = Published | NotAccepted | RateLimited | Rejected | AuthFailed | Unknown

@@ -13,6 +13,15 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 
+from pipeline.days import (
+    channel_closes,
+    channel_due,
+    days_left,
+    first_due,
+    is_posting_day,
+    last_close,
+    slot_due,
+)
 from pipeline.delivery import GOT, WITHDRAWN_REASON, Change, Create, Event, Place, Withdraw
 from pipeline.model import (
     Campaign,
@@ -22,9 +31,9 @@ from pipeline.model import (
     Entry,
     MissedPolicy,
     Slot,
+    SlotRecord,
     State,
 )
-from pipeline.wallclock import instant
 
 BORN_MISSED = "it was due before this ledger first saw it; the past is never posted"
 
@@ -39,21 +48,6 @@ class Standing(StrEnum):
     OPEN = "open"  # due, and still within its late window
     AHEAD = "ahead"  # due later
     MISSED = "missed"  # its window closed and no channel got it
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the ledger holds of one entry's slot: its day, and the states of its deliveries.
-
-    `closes` is the latest closing instant of the deliveries still planned, which a person's retry may
-    have set; None when there are none.
-    """
-
-    entry: str
-    date: date
-    states: tuple[State, ...] = ()
-    closes: datetime | None = None
-    released: bool = False
 
 
 class Reason(StrEnum):
@@ -78,7 +72,8 @@ class Unplaced:
 class Plan:
     """The calendar of a campaign, by day.
 
-    `members` are the ready entries: a slot of an entry that is none of them is history. `over`: the
+    `members` are the ready entries: a slot of an entry that is none of them is history. `late` are those
+    whose day had passed when the campaign was first seen, which is now: they begin as missed. `over`: the
     event has started, so nothing more is planned.
     """
 
@@ -87,58 +82,15 @@ class Plan:
     members: frozenset[str] = frozenset()
     standing: Mapping[str, Standing] = field(default_factory=dict)
     unplaced: tuple[Unplaced, ...] = ()
+    late: tuple[str, ...] = ()
     over: bool = False
-
-
-# --------------------------------------------------------------------------- instants of a day
-
-
-def channel_due(campaign: Campaign, channel: ChannelConfig, day: date) -> datetime:
-    """When (UTC) the channel posts on that local day: its own time, else the campaign's."""
-    return instant(day, channel.time or campaign.posting.time, campaign.event.zone)
-
-
-def slot_due(campaign: Campaign, day: date) -> datetime:
-    """When (UTC) the campaign posts on that local day."""
-    return instant(day, campaign.posting.time, campaign.event.zone)
-
-
-def channel_closes(campaign: Campaign, channel: ChannelConfig, due: datetime) -> datetime:
-    """Until when (UTC) a delivery due then may still be sent: the late window, never past the event."""
-    late = channel.late if channel.late is not None else campaign.posting.late
-    return min(due + late, campaign.event.starts)
-
-
-def first_due(campaign: Campaign, day: date) -> datetime:
-    """The instant (UTC) at which the day's entry first becomes visible: in the feeds or on a channel."""
-    return min(
-        [slot_due(campaign, day), *(channel_due(campaign, channel, day) for channel in campaign.channels)]
-    )
-
-
-def last_close(campaign: Campaign, day: date) -> datetime:
-    """The instant (UTC) from which nothing of that day can be sent any more."""
-    ends = [channel_closes(campaign, c, channel_due(campaign, c, day)) for c in campaign.channels]
-    return max([min(slot_due(campaign, day) + campaign.posting.late, campaign.event.starts), *ends])
-
-
-def is_posting_day(campaign: Campaign, day: date) -> bool:
-    """Whether the campaign may post on that local day, leaving aside what is already planned on it."""
-    posting = campaign.posting
-    if day > posting.until or day.weekday() in posting.skip_weekdays or day in posting.skip_dates:
-        return False
-    dues = [slot_due(campaign, day), *(channel_due(campaign, channel, day) for channel in campaign.channels)]
-    if max(dues) >= campaign.event.starts:
-        return False
-    # A zone that crossed the date line has a day that never was: its instants belong to the next one.
-    return all(due.astimezone(campaign.event.zone).date() == day for due in dues)
 
 
 # --------------------------------------------------------------------------- the plan
 
 
 def plan(
-    campaign: Campaign, entries: Mapping[str, Entry], records: Mapping[str, Record], now: datetime
+    campaign: Campaign, entries: Mapping[str, Entry], records: Mapping[str, SlotRecord], now: datetime
 ) -> Plan:
     """The calendar as it stands at `now`.
 
@@ -170,12 +122,13 @@ def plan(
         members=frozenset(entry.id for entry in members),
         standing=standing,
         unplaced=tuple(unplaced),
+        late=() if records else tuple(e for e, stands in standing.items() if stands is Standing.MISSED),
         over=over,
     )
 
 
 def _slot(campaign: Campaign, entry: str, day: date) -> Slot:
-    return Slot(campaign.id, entry, day, slot_due(campaign, day), (campaign.event.day - day).days)
+    return Slot(campaign.id, entry, day, slot_due(campaign, day), days_left(campaign, day))
 
 
 def _members(campaign: Campaign, entries: Mapping[str, Entry]) -> list[Entry]:
@@ -185,7 +138,7 @@ def _members(campaign: Campaign, entries: Mapping[str, Entry]) -> list[Entry]:
 
 
 def _kept(
-    campaign: Campaign, entries: Mapping[str, Entry], records: Mapping[str, Record], now: datetime
+    campaign: Campaign, entries: Mapping[str, Entry], records: Mapping[str, SlotRecord], now: datetime
 ) -> dict[str, tuple[date, Standing]]:
     """The recorded slots that are not planned anew: settled, open, or missed."""
     wanted = {entry.id for entry in _members(campaign, entries)}
@@ -198,7 +151,7 @@ def _kept(
     return kept
 
 
-def _standing(campaign: Campaign, record: Record, now: datetime) -> Standing:
+def _standing(campaign: Campaign, record: SlotRecord, now: datetime) -> Standing:
     if any(state in GOT for state in record.states):
         return Standing.SETTLED
     if not campaign.channels and record.released:
@@ -325,26 +278,6 @@ def _why_not(campaign: Campaign, day: date, placed: Mapping[str, date]) -> Reaso
 
 
 # --------------------------------------------------------------------------- from plan to ledger
-
-
-def records(
-    slots: Mapping[str, date], deliveries: Iterable[Delivery], released: Iterable[str] = ()
-) -> dict[str, Record]:
-    """What the ledger holds of a campaign, in the form `plan` reads."""
-    by_entry: dict[str, list[Delivery]] = {}
-    for delivery in deliveries:
-        by_entry.setdefault(delivery.key.entry, []).append(delivery)
-    out = set(released)
-    return {
-        entry: Record(
-            entry=entry,
-            date=day,
-            states=tuple(delivery.state for delivery in by_entry.get(entry, ())),
-            closes=max((d.closes for d in by_entry.get(entry, ()) if d.state is State.PLANNED), default=None),
-            released=entry in out,
-        )
-        for entry, day in slots.items()
-    }
 
 
 def changes(campaign: Campaign, plan: Plan, deliveries: Iterable[Delivery], now: datetime) -> list[Change]:

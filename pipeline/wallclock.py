@@ -7,9 +7,11 @@ A wall time that does not exist (spring) becomes the first instant that does; on
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
+@lru_cache(maxsize=100_000)  # a plan asks for the same days again and again
 def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
     """The UTC instant at which clocks in `zone` show `wall` on `day`."""
     local = datetime.combine(day, wall.replace(tzinfo=None, fold=0), zone)

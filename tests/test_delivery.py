@@ -173,6 +173,17 @@ def test_a_rate_limit_is_obeyed_to_the_instant_and_uses_up_no_attempts():
     assert (step.event, step.not_before) == (Event.RATE_LIMITED, until)
 
 
+def test_an_unknown_outcome_waits_as_long_as_the_network_asks_but_not_beyond_the_window():
+    until = NOW + timedelta(hours=2)
+    assert after(Unknown("503", until), delivery(), NOW).not_before == until
+    assert (
+        after(Unknown("503", NOW), delivery(), NOW).not_before
+        == after(Unknown("503"), delivery(), NOW).not_before
+    )
+    closes = delivery().closes
+    assert after(Unknown("503", closes + timedelta(days=300)), delivery(), NOW).not_before == closes
+
+
 def test_a_rate_limit_that_is_already_over_still_waits_a_little():
     step = after(RateLimited(NOW - timedelta(hours=1), "429"), delivery(), NOW)
     assert step.not_before == NOW + FIRST_WAIT

@@ -9,25 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.days import channel_closes, channel_due, first_due, last_close
 from pipeline.delivery import GOT, WITHDRAWN_REASON, Create, Event, Place, Withdraw
-from pipeline.model import Delivery, DeliveryKey, MissedPolicy, State
+from pipeline.model import Delivery, DeliveryKey, MissedPolicy, SlotRecord, State
 from pipeline.planning import (
     BORN_MISSED,
     Reason,
-    Record,
     Standing,
     changes,
-    channel_closes,
-    channel_due,
-    first_due,
-    last_close,
     plan,
-    records,
 )
 from tests.support.builders import local, make_campaign, make_entries, make_entry, outbox, utc
 
 TEN = tuple("abcdefghij")
 LONG_BEFORE = utc(2016, 3, 1)
+
+
+def Record(entry, day, states=(), **more):  # noqa: N802 - reads as the type it makes
+    return SlotRecord(entry, day, utc(2016, 1, 1), states=states, **more)
 
 
 def days(calendar):
@@ -133,6 +132,8 @@ def test_a_campaign_first_seen_half_way_starts_with_the_past_missed():
     calendar = plan(make_campaign(), make_entries(*TEN), {}, april(15, 12))
     assert days(calendar) == {name: 11 + i for i, name in enumerate(TEN)}
     assert [name for name in TEN if calendar.standing[name] is Standing.MISSED] == list("abcde")
+    assert calendar.late == tuple("abcde")
+    assert plan(make_campaign(), make_entries(*TEN), seen(calendar), april(15, 12)).late == ()
     made = changes(make_campaign(), calendar, [], april(15, 12))
     assert {(c.key.entry, c.state, c.reason) for c in made if isinstance(c, Create)} == {
         (name, State.MISSED, BORN_MISSED) if name in "abcde" else (name, State.PLANNED, None) for name in TEN
@@ -320,7 +321,10 @@ def delivery(entry, day, state=State.PLANNED, channel="outbox", **more):
 
 def change_list(entries, deliveries, now, campaign=None, **more):
     campaign = campaign or make_campaign()
-    held = records({d.key.entry: d.date for d in deliveries if d.date}, deliveries)
+    held = {}
+    for one in (d for d in deliveries if d.date):
+        known = held.get(one.key.entry, Record(one.key.entry, one.date))
+        held[one.key.entry] = replace(known, states=(*known.states, one.state))
     return changes(campaign, plan(campaign, entries, held, now, **more), deliveries, now)
 
 

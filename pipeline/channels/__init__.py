@@ -11,10 +11,10 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
-from pipeline.channels.base import Channel
+from pipeline.channels.base import Channel, Surroundings
 from pipeline.errors import WrongUse
 from pipeline.model import Campaign, ChannelConfig
 
@@ -28,17 +28,32 @@ def positive_number(value: str) -> str | None:
     return f"`{value}` is not a whole number above 0"
 
 
+def web_address(value: str) -> str | None:
+    """The rule for an absolute http(s) URL."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if usable and value.isprintable() and " " not in value:
+        return None
+    return f"`{value}` is not an absolute http(s) URL"
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network: its options with the rule of each, and where its channel class stands (`module:Class`).
 
-    The class is called with (campaign, config, root=, public=).
+    The class is called with (campaign, config, surroundings). `required` are the options it cannot do
+    without. `embedded`: it speaks to nobody, so that a rehearsal may use it as it is.
     """
 
     name: str
     summary: str
     load: str
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    embedded: bool = False
 
     @property
     def options(self) -> frozenset[str]:
@@ -54,6 +69,14 @@ NETWORKS: dict[str, Network] = {
             summary="writes posts as files under public/outbox/; needs no account",
             load="pipeline.channels.outbox:Outbox",
             rules={"limit": positive_number},
+            embedded=True,
+        ),
+        Network(
+            name="webhook",
+            summary="sends each post, signed, to an address of your choice (Standard Webhooks)",
+            load="pipeline.channels.webhook:Webhook",
+            rules={"url": web_address},
+            required=frozenset({"url"}),
         ),
     )
 }
@@ -70,11 +93,15 @@ def suggest(name: str) -> str | None:
 
 
 def option_problems(config: ChannelConfig) -> list[tuple[str, str]]:
-    """What is wrong with a channel's options: (option, message), by option. Empty for an unknown network."""
+    """What is wrong with a channel's options: (option, message), by option. Empty for an unknown network.
+
+    An option that is named and not among the channel's is missing.
+    """
     network = NETWORKS.get(config.network)
     if network is None:
         return []
-    problems = []
+    missing = sorted(network.required - config.options.keys())
+    problems = [(option, f"`{option}` is missing: {network.name} needs it") for option in missing]
     for option, value in sorted(config.options.items()):
         rule = network.rules.get(option)
         if rule is None:
@@ -86,7 +113,7 @@ def option_problems(config: ChannelConfig) -> list[tuple[str, str]]:
     return problems
 
 
-def open_channel(campaign: Campaign, config: ChannelConfig, *, root: Path, public: Path) -> Channel:
+def open_channel(campaign: Campaign, config: ChannelConfig, surroundings: Surroundings) -> Channel:
     """The channel, ready to use; nothing is sent. Raises WrongUse for an unknown network or option."""
     network = NETWORKS.get(config.network)
     if network is None:
@@ -98,7 +125,7 @@ def open_channel(campaign: Campaign, config: ChannelConfig, *, root: Path, publi
         raise WrongUse(f"{campaign.path}: channel {config.id}: {messages}", hint="Run `pipeline check`.")
     module, _, name = network.load.partition(":")
     make = cast("Callable[..., Channel]", getattr(import_module(module), name))
-    return make(campaign, config, root=root, public=public)
+    return make(campaign, config, surroundings)
 
 
 def _nearest(word: str, known: tuple[str, ...] | frozenset[str]) -> str | None:

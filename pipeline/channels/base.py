@@ -7,16 +7,20 @@
     ├── AuthFailedError       the credentials are not valid; the channel pauses
     └── OutcomeUnknownError   bytes may have left, no answer was understood
 
-A channel never touches the ledger, a clock or the settings. Any exception that is not in the tree is
-taken as `OutcomeUnknownError`: never "probably failed".
+A channel never touches the ledger, a clock or the settings: what it needs of its surroundings it is
+given. Any exception that is not in the tree is taken as `OutcomeUnknownError`: never "probably failed".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
+from pipeline.credentials import variable
+from pipeline.errors import BrokenEnvironment
 from pipeline.model import Fit, Post, Receipt, Rendition, Traits
 
 
@@ -50,7 +54,15 @@ class AuthFailedError(ChannelError):
 
 
 class OutcomeUnknownError(ChannelError):
-    """Bytes may have left and no answer was understood."""
+    """Bytes may have left and no answer was understood.
+
+    `until` (UTC) or `wait` say when the network wants to be asked again, if it did.
+    """
+
+    def __init__(self, message: str, *, until: datetime | None = None, wait: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.until = until
+        self.wait = wait
 
 
 class DoesNotFit(Exception):
@@ -93,6 +105,31 @@ class Identity:
 
     account: str
     expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a channel may use besides its campaign.
+
+    `root` holds the pictures, `public` is what is served. `credential` gives a field of a channel's
+    credentials, None when it is not set; `now` the present instant (UTC), for requests that carry it.
+    """
+
+    root: Path
+    public: Path
+    credential: Callable[[str, str], str | None] = field(repr=False)
+    now: Callable[[], datetime] = field(repr=False)
+
+    def required(self, channel_id: str, name: str) -> str:
+        """A credential that the channel cannot do without. Raises AuthFailedError, naming where to put it."""
+        try:
+            value = self.credential(channel_id, name)
+        except BrokenEnvironment as error:  # nothing has been sent: this must not pass for an unknown outcome
+            raise AuthFailedError(str(error)) from error
+        if value is None:
+            where = variable(channel_id, name)
+            raise AuthFailedError(f"{where} is not set; put it into the environment or into .env, then retry")
+        return value
 
 
 class Channel(Protocol):

@@ -26,6 +26,7 @@ from pipeline.channels.base import (
     OutcomeUnknownError,
     RejectedError,
     Sighting,
+    Surroundings,
 )
 from pipeline.channels.outbox_page import OutboxPost, page, read_post
 from pipeline.channels.text import fit_text, graphemes
@@ -40,12 +41,11 @@ _ANY_DAY = "????-??-??"
 class Outbox:
     """The channel. Option `limit`: shorten to that many characters (graphemes), as a network would."""
 
-    def __init__(self, campaign: Campaign, config: ChannelConfig, *, root: Path, public: Path) -> None:
-        """`root` holds the pictures, `public` is what is served."""
+    def __init__(self, campaign: Campaign, config: ChannelConfig, surroundings: Surroundings) -> None:
         self._campaign = campaign
         self._config = config
-        self._root = root
-        self._public = public
+        self._root = surroundings.root
+        self._public = surroundings.public
         limit = config.options.get("limit")
         self._limit = int(limit) if limit else None
 

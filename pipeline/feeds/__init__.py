@@ -13,6 +13,10 @@ from pathlib import Path
 
 from pipeline.model import Campaign, Release
 
+# The newest entries a feed holds. Readers fetch the whole document each time; what is older stays with those
+# who subscribed in time.
+LENGTH = 50
+
 
 @dataclass(frozen=True, slots=True)
 class FeedsWritten:

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
-from pipeline.feeds import html
+from pipeline.feeds import LENGTH, html
 from pipeline.feeds.text import clean, url
 from pipeline.model import Campaign, Entry, Image, Release
 
 RSS_FILE = "feed.xml"
 ATOM_FILE = "atom.xml"
 JSON_FILE = "feed.json"
-# Readers fetch the whole document each time; what is older stays with those who subscribed in time.
-FEED_LENGTH = 50
 MEDIA_FOLDER = "media"
 
 _SAFE_IN_TAG_URI = "-._~!$&'()*+,;=:@"  # RFC 4151: pchar of RFC 3986; the slash is ours
@@ -102,7 +100,7 @@ def newest(releases: Sequence[Release]) -> list[Release]:
     """The releases a feed holds, newest first; within an instant by day, then by id."""
     ordered = sorted(releases, key=lambda r: r.entry.id)
     ordered.sort(key=lambda r: (r.released, r.date), reverse=True)
-    return ordered[:FEED_LENGTH]
+    return ordered[:LENGTH]
 
 
 def build(
@@ -115,7 +113,7 @@ def build(
 ) -> FeedDocument:
     """The feed of what the campaign has released.
 
-    It holds the newest FEED_LENGTH entries.
+    It holds the newest LENGTH entries.
     `authority` is the one frozen at the first release, `first_seen` the instant an empty feed is dated with
     (UTC), `media` the published pictures by entry id. Raises ValueError when an entry is released twice.
     """

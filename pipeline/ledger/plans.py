@@ -15,11 +15,11 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.delivery import WITHDRAWN_REASON, Change, Create, Event, Place, Withdraw
 from pipeline.errors import LostRace, NotAllowed
 from pipeline.ledger import rows
-from pipeline.ledger.records import CampaignRecord, SlotRecord
+from pipeline.ledger.records import CampaignRecord
 from pipeline.ledger.room import Room, as_read, insert_new, put, target
-from pipeline.ledger.schema import campaigns, deliveries, events, plans
+from pipeline.ledger.schema import campaigns, deliveries, events, plans, releases
 from pipeline.ledger.schema import slots as slots_table
-from pipeline.model import Delivery, DeliveryKey, Slot, State
+from pipeline.model import Delivery, DeliveryKey, Slot, SlotRecord, State
 
 
 class Plans(Room):
@@ -76,9 +76,30 @@ class Plans(Room):
             return number, frozenset(name for name in found if name is not None)
 
     def slots(self, campaign: str) -> dict[str, SlotRecord]:
-        """The slots of the last applied plan, by entry, in order of date."""
+        """The slots of the last applied plan with what became of them, by entry, in order of date."""
+        d, r = deliveries.c, releases.c
         with self._database.reading() as connection:
-            return _slots(connection, campaign)
+            found = _slots(connection, campaign)
+            states = connection.execute(
+                select(d.entry, d.state, d.closes).where(d.campaign == campaign).order_by(d.entry, d.channel)
+            ).all()
+            released = set(connection.scalars(select(r.entry).where(r.campaign == campaign)))
+        by_entry: dict[str, list[tuple[State, datetime]]] = {}
+        for entry, state, closes in states:
+            by_entry.setdefault(entry, []).append((state, closes))
+        return {
+            entry: SlotRecord(
+                entry,
+                slot.date,
+                slot.due,
+                states=tuple(state for state, _ in by_entry.get(entry, ())),
+                closes=max(
+                    (at for state, at in by_entry.get(entry, ()) if state is State.PLANNED), default=None
+                ),
+                released=entry in released,
+            )
+            for entry, slot in found.items()
+        }
 
     def last_plan(self, campaign: str) -> str | None:
         """The document of the last `save_plan`, or None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from pipeline.model import State
 
@@ -19,15 +19,6 @@ class CampaignRecord:
     id: str
     first_seen: datetime
     authority: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SlotRecord:
-    """The day and instant an entry had in the last applied plan."""
-
-    entry: str
-    date: date
-    due: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,13 +68,20 @@ class Shelf(Room):
                 connection, release.updated, "refreshed", campaign=release.campaign, entry=release.entry.id
             )
 
-    def releases(self, campaign: str) -> list[Release]:
+    def released(self, campaign: str) -> frozenset[str]:
+        """The ids of the campaign's released entries."""
+        c = releases_table.c
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(select(c.entry).where(c.campaign == campaign)))
+
+    def releases(self, campaign: str, limit: int | None = None) -> list[Release]:
         """The campaign's released entries, newest first; within an instant by date, then by id."""
         c = releases_table.c
         query = (
             select(releases_table)
             .where(c.campaign == campaign)
             .order_by(c.released.desc(), c.date.desc(), c.entry)
+            .limit(limit)
         )
         with self._database.reading() as connection:
             return [rows.release(row) for row in connection.execute(query).mappings()]

@@ -27,7 +27,7 @@ from pipeline.channels.base import (
 from pipeline.channels.outbox_page import page, read_post
 from pipeline.composing import compose
 from pipeline.model import Image, PermanentKey, Receipt, Rendition
-from tests.support.builders import make_campaign, make_entry, outbox
+from tests.support.builders import make_campaign, make_entry, outbox, surroundings
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "outbox"
 DAY = date(2016, 4, 11)
@@ -49,7 +49,7 @@ class Scene:
         self.picture.write_bytes(PNG)
         self.campaign = make_campaign(public_url=public_url)
         self.config = outbox(options=options)
-        self.channel = open_channel(self.campaign, self.config, root=root, public=self.public)
+        self.channel = open_channel(self.campaign, self.config, surroundings(root, self.public))
 
     def rendition(self, *, day: date = DAY, key: str = "lille/bulle/outbox", **changes: object) -> Rendition:
         entry = make_entry("bulle", **{"image": PICTURE, "tags": ("zéro déchet",), **changes})
@@ -294,7 +294,7 @@ def test_a_limit_shortens_the_summary_only(tmp_path: Path):
 
 def test_what_the_network_allows_follows_the_campaign(tmp_path: Path):
     config = outbox(timeout=timedelta(seconds=9), settle=timedelta(seconds=1))
-    traits = open_channel(make_campaign(), config, root=tmp_path, public=tmp_path / "public").traits
+    traits = open_channel(make_campaign(), config, surroundings(tmp_path)).traits
     assert (traits.timeout, traits.settle) == (timedelta(seconds=9), timedelta(seconds=1))
     assert (traits.key, traits.lookup, traits.edit, traits.delete) == (PermanentKey(), True, True, True)
     assert Scene(tmp_path).channel.traits.timeout == timedelta(seconds=5)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.channels import NETWORKS, known_networks, open_channel, option_problems, suggest
 from pipeline.errors import WrongUse
-from tests.support.builders import make_campaign, outbox
+from tests.support.builders import make_campaign, outbox, surroundings
 
 
 def test_every_network_has_its_class_and_says_what_it_is():
@@ -54,23 +54,23 @@ def test_options_of_an_unknown_network_are_nobodys_problem():
 
 def test_a_channel_of_an_unknown_network_cannot_be_opened(tmp_path: Path):
     with pytest.raises(WrongUse, match="unknown network `outbx`") as refusal:
-        open_channel(make_campaign(), outbox(network="outbx"), root=tmp_path, public=tmp_path)
+        open_channel(make_campaign(), outbox(network="outbx"), surroundings(tmp_path))
     assert refusal.value.hint == "Did you mean `outbox`?"
     with pytest.raises(WrongUse) as refusal:
-        open_channel(make_campaign(), outbox(network="pigeon"), root=tmp_path, public=tmp_path)
-    assert refusal.value.hint == "Known networks: outbox."
+        open_channel(make_campaign(), outbox(network="pigeon"), surroundings(tmp_path))
+    assert refusal.value.hint == f"Known networks: {', '.join(known_networks())}."
 
 
 def test_a_channel_with_wrong_options_cannot_be_opened(tmp_path: Path):
     with pytest.raises(WrongUse, match="`limit`: `no` is not a whole number"):
-        open_channel(make_campaign(), outbox(options={"limit": "no"}), root=tmp_path, public=tmp_path)
+        open_channel(make_campaign(), outbox(options={"limit": "no"}), surroundings(tmp_path))
 
 
 def test_the_registry_loads_no_network():
     script = (
         "import sys\nbefore = set(sys.modules)\nimport pipeline.channels\n"
         "loaded = set(sys.modules) - before\n"
-        "heavy = {'regex', 'jinja2', 'ssl', 'socket', 'pipeline.channels.outbox'} & loaded\n"
+        "heavy = {'regex', 'jinja2', 'ssl', 'socket', 'requests', 'pipeline.channels.outbox'} & loaded\n"
         "print(sorted(heavy))"
     )
     run = subprocess.run(

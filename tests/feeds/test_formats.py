@@ -13,6 +13,7 @@ import feedparser
 import pytest
 from lxml import etree
 
+from pipeline import feeds as feeds_package
 from pipeline.feeds import document
 from tests.feeds import scene
 
@@ -228,8 +229,8 @@ def test_a_feed_holds_the_newest_entries_only(tmp_path: Path):
     first = scene.RELEASES[0]
     many = [
         replace(first, entry=replace(first.entry, id=f"e{n:03}"), released=first.released + timedelta(days=n))
-        for n in range(document.FEED_LENGTH + 7)
+        for n in range(feeds_package.LENGTH + 7)
     ]
     built = document.build(scene.CAMPAIGN, many, authority=scene.AUTHORITY, first_seen=scene.FIRST_SEEN)
     shown = [entry.id.rsplit("/", 1)[1] for entry in built.entries]
-    assert shown == [f"e{n:03}" for n in range(document.FEED_LENGTH + 6, 6, -1)]
+    assert shown == [f"e{n:03}" for n in range(feeds_package.LENGTH + 6, 6, -1)]

@@ -30,6 +30,7 @@ READS: dict[str, Call] = {
     "campaign": lambda ledger, _: ledger.campaign("lille"),
     "touched": lambda ledger, _: ledger.touched(0),
     "slots": lambda ledger, _: ledger.slots("lille"),
+    "released": lambda ledger, _: ledger.released("lille"),
     "last_plan": lambda ledger, _: ledger.last_plan("lille"),
     "deliveries": lambda ledger, _: ledger.deliveries(),
     "delivery": lambda ledger, _: ledger.delivery(KEY),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pipeline.channels.base import Surroundings
 from pipeline.model import Campaign, ChannelConfig, Entry, Event, MissedPolicy, Posting
 from pipeline.wallclock import instant
 
@@ -70,6 +73,23 @@ def make_campaign(
         authority="example.org,2016",
     )
     return replace(campaign, **changes)
+
+
+def surroundings(
+    root: Path,
+    public: Path | None = None,
+    *,
+    credentials: Mapping[tuple[str, str], str] | None = None,
+    now: Callable[[], datetime] | None = None,
+) -> Surroundings:
+    """What channels are given; `credentials` by channel id and field."""
+    known = credentials or {}
+    return Surroundings(
+        root=root,
+        public=public or root / "public",
+        credential=lambda channel_id, name: known.get((channel_id, name)),
+        now=now or (lambda: utc(2016, 4, 11, 7)),
+    )
 
 
 def utc(*parts: int) -> datetime:

@@ -1,0 +1,59 @@
+"""Options every command shares, and what they become."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pipeline import settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def project(command: F) -> F:
+    """`--root`, `--ledger`, `--quiet`, `--verbose`: the command gets `settings` in their place."""
+
+    @click.option(
+        "--root",
+        type=click.Path(path_type=Path),
+        help="The project's folder. Default: here, or the nearest one above.",
+    )
+    @click.option(
+        "--ledger",
+        "ledger_url",
+        help="The ledger's URL. Default: PIPELINE_LEDGER, or sqlite:///state/ledger.db.",
+    )
+    @click.option("-q", "--quiet", is_flag=True, help="Print results only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error.")
+    @functools.wraps(command)
+    def wrapped(root: Path | None, ledger_url: str | None, quiet: bool, verbose: bool, **rest: Any) -> Any:
+        level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+        _log_to_stderr(level)
+        return command(settings=settings.load(root, ledger_url), quiet=quiet, **rest)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def as_json(command: F) -> F:
+    """`--json`: the command gets `json_output`."""
+    return click.option("--json", "json_output", is_flag=True, help="Print JSON for scripts.")(command)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+    root = logging.getLogger("pipeline")
+    root.handlers[:] = [handler]
+    root.setLevel(level)

@@ -1,0 +1,91 @@
+"""`pipeline tick`, `run` and `feeds`: the commands that act."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pipeline import app, report
+from pipeline.cli.options import as_json, print_json, project
+from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS, EXIT_WAITS
+from pipeline.problems import as_text, has_errors
+from pipeline.settings import Settings
+from pipeline.tick import Pipeline, TickReport
+
+
+@click.command("tick")
+@as_json
+@project
+def tick_command(settings: Settings, quiet: bool, json_output: bool) -> None:
+    """Do what is due now, then exit: for cron and CI. Safe to run as often as you like, and side by side."""
+    with app.open_pipeline(settings) as pipeline:
+        result = pipeline.tick()
+        waits = pipeline.waiting()
+        if json_output:
+            print_json(_document(result, pipeline))
+        elif not quiet:
+            _tell(result)
+    sys.exit(_status(result, waits=bool(waits)))
+
+
+@click.command("run")
+@click.option("--until-done", is_flag=True, help="Exit when no campaign has anything left to do.")
+@project
+def run_command(settings: Settings, quiet: bool, until_done: bool) -> None:
+    """Run the daemon: every slot at its instant, files picked up as they change. SIGTERM ends it gently."""
+    from pipeline.clock import SystemClock
+    from pipeline.daemon import Daemon, run_lock, stopping_on_signals
+
+    clock = SystemClock()
+    with run_lock(settings.state, clock), app.open_pipeline(settings, clock=clock) as pipeline:
+        daemon = Daemon(pipeline, clock)
+        with stopping_on_signals(daemon.stop):
+            if not quiet:
+                click.echo(f"running for {settings.root}; stop with Ctrl-C", err=True)
+            daemon.run(until_done=until_done)
+        sys.exit(EXIT_WAITS if pipeline.waiting() else EXIT_FINE)
+
+
+@click.command("feeds")
+@project
+def feeds_command(settings: Settings, quiet: bool) -> None:
+    """Write the feeds of what has been released, with the entries as they read now. Nothing is sent."""
+    with app.open_pipeline(settings, workers=0) as pipeline:
+        notices = pipeline.rewrite_feeds()
+    for notice in notices:
+        click.echo(f"notice: {notice}", err=True)
+    if not quiet:
+        click.echo(f"feeds are in {settings.public}")
+
+
+def _document(result: TickReport, pipeline: Pipeline) -> dict[str, object]:
+    return {
+        "now": report.iso(result.now),
+        "released": ["/".join(pair) for pair in result.released],
+        "missed": [str(key) for key in result.missed],
+        "sent": [str(key) for key in result.sent],
+        "notices": list(result.notices),
+        "next": report.iso(pipeline.next_wake(result.now)),
+    }
+
+
+def _tell(result: TickReport) -> None:
+    for campaign, entry in result.released:
+        click.echo(f"released {campaign}/{entry}")
+    for key in result.sent:
+        click.echo(f"published {key}")
+    for key in result.missed:
+        click.echo(f"missed {key}")
+    for notice in result.notices:
+        click.echo(f"notice: {notice}", err=True)
+    if result.problems:
+        click.echo(as_text(result.problems), err=True)
+    if not (result.released or result.sent or result.missed):
+        click.echo("nothing was due")
+
+
+def _status(result: TickReport, *, waits: bool) -> int:
+    if waits:
+        return EXIT_WAITS
+    return EXIT_PROBLEMS if has_errors(result.problems) else EXIT_FINE

@@ -1,0 +1,55 @@
+"""What a person decides about a delivery: find it by its id, and say what happened or what shall happen."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from pipeline.days import channel_closes
+from pipeline.errors import NotAllowed, WrongUse
+from pipeline.model import Delivery, DeliveryKey
+from pipeline.tick import Pipeline
+
+
+def find(pipeline: Pipeline, text: str) -> Delivery:
+    """The delivery with the id CAMPAIGN/ENTRY/CHANNEL. Raises WrongUse, naming near ones."""
+    parts = text.split("/")
+    delivery = pipeline.ledger.delivery(DeliveryKey(*parts)) if len(parts) == 3 else None
+    if delivery is None:
+        known = [str(one.key) for one in pipeline.ledger.deliveries()]
+        close = get_close_matches(text, known, n=3)
+        hint = f"Did you mean {', '.join(close)}?" if close else "`pipeline status` lists the deliveries."
+        raise WrongUse(f"there is no delivery `{text}`", hint=hint)
+    return delivery
+
+
+def resolve(pipeline: Pipeline, text: str, *, posted: bool, url: str | None) -> Delivery:
+    """A person looked: an uncertain delivery is, or is not, at the network. Raises NotAllowed."""
+    delivery = find(pipeline, text)
+    return pipeline.ledger.resolve(delivery.key, posted, url, pipeline.clock.now())
+
+
+def retry(pipeline: Pipeline, text: str) -> Delivery:
+    """Send a held or missed delivery from now on, within a late window of its own, never past the event.
+
+    Raises NotAllowed when the state table has no such step, or the event has begun.
+    """
+    delivery = find(pipeline, text)
+    now = pipeline.clock.now()
+    campaign = pipeline.reader.read(now).campaigns.get(delivery.key.campaign)
+    channel = campaign.channel(delivery.key.channel) if campaign else None
+    if campaign is None or channel is None:
+        raise NotAllowed(
+            f"{delivery.key} has no campaign or channel any more", hint="Put it back into schedules/ first."
+        )
+    if now >= campaign.event.starts:
+        raise NotAllowed(
+            f"the event of `{campaign.id}` has begun: nothing is posted any more",
+            hint=f"`pipeline cancel {delivery.key}` closes the matter.",
+        )
+    return pipeline.ledger.retry(delivery.key, now, channel_closes(campaign, channel, now), now)
+
+
+def cancel(pipeline: Pipeline, text: str) -> Delivery:
+    """Give a delivery up. Raises NotAllowed when a network has it, or may have it."""
+    delivery = find(pipeline, text)
+    return pipeline.ledger.cancel(delivery.key, pipeline.clock.now())

@@ -1,0 +1,129 @@
+"""A network's stand-in: a Starlette application on uvicorn, with a proxy for faults in front of it.
+
+Both run in one event loop, in a thread of this process, on ports the system chooses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from pipeline.errors import BrokenEnvironment
+from pipeline.rehearsal.standins.faults import FaultProxy, Faults
+
+_PATIENCE = 10.0  # seconds to start or stop
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it reached the server. Names of headers are in small letters."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StandIn(ABC):
+    """The server. Use it as a context manager; `url` is where to send, `faults` what happens on the way."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.seen: list[Seen] = []
+        self.accepted = 0  # posts taken, each repeat that was recognised left out
+        self.listening = False
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
+        self._server: uvicorn.Server | None = None
+        self._serving: Future[None] | None = None
+        self._proxy: FaultProxy | None = None
+        self._port = 0
+
+    @abstractmethod
+    def application(self) -> Starlette:
+        """The network's own behaviour."""
+
+    @property
+    def url(self) -> str:
+        """The base address, without a slash at the end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def note(self, request: Request) -> Seen:
+        """Remember a request, with its body."""
+        body = await request.body()
+        seen = Seen(request.method, request.url.path, dict(request.headers), body)
+        with self.lock:
+            self.seen.append(seen)
+        return seen
+
+    def wait_for(self, accepted: int, timeout: float) -> bool:
+        """Wait, at most `timeout` seconds, until so many posts were taken. Whether they were."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.accepted >= accepted, timeout)
+
+    # ----------------------------------------------------------------- running
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        inner = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            self.application(),
+            lifespan="off",
+            ws="none",
+            http="h11",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._serving = asyncio.run_coroutine_threadsafe(self._server.serve([inner]), self._loop)
+        self._proxy = FaultProxy(inner.getsockname(), self.faults)
+        self.resume()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.refuse()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            self._serving.result(_PATIENCE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            raise BrokenEnvironment(f"{type(self).__name__} does not stop")
+        self._loop.close()
+
+    def refuse(self) -> None:
+        """From now on connections are refused, and those under way are cut."""
+        if self._proxy is not None:
+            self._do(self._proxy.close())
+        self.listening = False
+
+    def resume(self) -> None:
+        """Accept connections, on the same port as before."""
+        if self._proxy is not None and not self.listening:
+            self._port = self._do(self._proxy.listen(self._port))
+            self.listening = True
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -1,0 +1,209 @@
+"""What people and scripts read about a campaign: the plan, what changed in it, the state of deliveries.
+
+Builds plain documents and texts from what planning, composing and the ledger say; decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipeline.channels.base import Channel, DoesNotFit
+from pipeline.composing import TemplateProblem, compose
+from pipeline.days import channel_due, days_left
+from pipeline.delivery import AskPerson, LookUp, NextStep, Repeat, WaitUntil
+from pipeline.model import Campaign, ChannelConfig, Delivery, DeliveryKey, Entry, Release, Slot, State
+from pipeline.planning import Plan
+
+OpenChannel = Callable[[Campaign, ChannelConfig], Channel]
+
+
+def iso(instant: datetime | None) -> str | None:
+    """An instant as JSON carries it: UTC, to the second unless it is finer."""
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+# --------------------------------------------------------------------------- plan
+
+
+def plan_document(
+    campaign: Campaign, calendar: Plan, entries: Mapping[str, Entry], open_channel: OpenChannel
+) -> dict[str, Any]:
+    """One campaign of `plan --json`: every slot with the very text each channel would be sent."""
+    ways = {channel.id: open_channel(campaign, channel) for channel in campaign.channels}
+    return {
+        "id": campaign.id,
+        "title": campaign.title,
+        "event": iso(campaign.event.starts),
+        "timezone": campaign.event.timezone,
+        "over": calendar.over,
+        "slots": [
+            {
+                "date": slot.date.isoformat(),
+                "due": iso(slot.due),
+                "entry": slot.entry,
+                "days_left": slot.days_left,
+                "standing": str(calendar.standing.get(slot.entry, "ahead")),
+                "channels": [
+                    _channel_row(campaign, channel, slot, entries.get(slot.entry), ways[channel.id])
+                    for channel in campaign.channels
+                ],
+            }
+            for slot in calendar.slots
+        ],
+        "unplaced": [{"entry": left.entry, "reason": str(left.reason)} for left in calendar.unplaced],
+    }
+
+
+def _channel_row(
+    campaign: Campaign, channel: ChannelConfig, slot: Slot, entry: Entry | None, way: Channel
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "channel": channel.id,
+        "network": channel.network,
+        "due": iso(channel_due(campaign, channel, slot.date)),
+        "text": None,
+        "length": None,
+        "limit": None,
+        "shortened": False,
+    }
+    if entry is None:
+        return row  # the file is gone; what was sent is in the ledger
+    try:
+        fit = way.fit(compose(entry, campaign, channel, slot.date))
+    except (TemplateProblem, DoesNotFit) as error:
+        return row | {"problem": str(error)}
+    return row | {"text": fit.text, "length": fit.length, "limit": fit.limit, "shortened": fit.shortened}
+
+
+def plan_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What a person needs to know of two calendars (entry → ISO day): who moved, came or went."""
+    lines = []
+    for entry in sorted({**before, **after}, key=lambda name: (after.get(name) or before[name], name)):
+        old, new = before.get(entry), after.get(entry)
+        if old == new:
+            continue
+        if old is None:
+            lines.append(f"{entry} joins on {new}")
+        elif new is None:
+            lines.append(f"{entry} leaves its day, {old}")
+        else:
+            lines.append(f"{entry} moves from {old} to {new}")
+    return lines
+
+
+# --------------------------------------------------------------------------- status
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A delivery that waits for a person: what happened, what is known, what each answer would do."""
+
+    delivery: Delivery
+    happened: str
+    known: str
+    answers: tuple[str, ...]
+
+
+def waiting(delivery: Delivery, step: NextStep | None, *, orphaned: bool = False) -> Waiting | None:
+    """What a person must decide about the delivery, or None when it goes on by itself."""
+    name = str(delivery.key)
+    if delivery.state is State.HELD:
+        return Waiting(
+            delivery,
+            f"the network refused it: {delivery.reason}",
+            "It was not posted.",
+            (
+                f"pipeline retry {name}: once the cause is mended, send it, within a new late window",
+                f"pipeline cancel {name}: give it up on this channel",
+            ),
+        )
+    if delivery.state is State.UNKNOWN and (orphaned or isinstance(step, AskPerson)):
+        why = (
+            "Its channel is no longer in the campaign." if orphaned else "The network offers no way to tell."
+        )
+        return Waiting(
+            delivery,
+            f"a request was sent and not answered: {delivery.reason}",
+            f"It may or may not be posted. {why} Look at the account.",
+            (
+                f"pipeline resolve {name} posted [--url URL]: it is there, nothing more is sent",
+                f"pipeline resolve {name} not-posted: it is not there, and goes out if its window is open",
+            ),
+        )
+    return None
+
+
+def progress_of(delivery: Delivery, step: NextStep | None) -> str:
+    """What will happen next by itself, for an uncertain delivery."""
+    match step:
+        case Repeat():
+            return "the identical request is sent again: the network knows its key"
+        case LookUp():
+            return "the network is asked whether it is there"
+        case WaitUntil(instant):
+            return f"looked into again at {iso(instant)}"
+        case _:
+            return delivery.reason or ""
+
+
+def delivery_row(delivery: Delivery) -> dict[str, Any]:
+    """One delivery of `status --json`."""
+    receipt = delivery.receipt
+    return {
+        "id": str(delivery.key),
+        "campaign": delivery.key.campaign,
+        "entry": delivery.key.entry,
+        "channel": delivery.key.channel,
+        "network": delivery.network,
+        "date": delivery.date.isoformat() if delivery.date else None,
+        "due": iso(delivery.due),
+        "state": str(delivery.state),
+        "reason": delivery.reason,
+        "url": receipt.url if receipt else None,
+        "remote_id": receipt.remote_id if receipt else None,
+        "attempts": delivery.attempts,
+        "published_at": iso(delivery.published_at),
+    }
+
+
+def next_row(deliveries: Iterable[Delivery]) -> dict[str, Any] | None:
+    """The delivery that is sent next, or None."""
+    planned = [delivery for delivery in deliveries if delivery.state is State.PLANNED]
+    if not planned:
+        return None
+    first = min(planned, key=lambda d: (max(d.due, d.not_before or d.due), d.key))
+    return {"id": str(first.key), "due": iso(max(first.due, first.not_before or first.due))}
+
+
+# --------------------------------------------------------------------------- rehearsal
+
+
+def calendar_rows(
+    campaign: Campaign, deliveries: Iterable[Delivery], releases: Iterable[Release]
+) -> list[tuple[str, ...]]:
+    """A campaign that has been played: day, countdown, entry, and when each channel got it, by day."""
+    zone = campaign.event.zone
+    happened = {delivery.key: delivery for delivery in deliveries}
+    rows = []
+    for release in sorted(releases, key=lambda r: r.date):
+        if release.campaign != campaign.id:
+            continue
+        cells = []
+        for channel in campaign.channels:
+            delivery = happened.get(DeliveryKey(campaign.id, release.entry.id, channel.id))
+            cells.append(_cell(delivery, zone))
+        left = days_left(campaign, release.date)
+        rows.append((release.date.isoformat(), f"J-{left}", release.entry.title, *cells))
+    return rows
+
+
+def _cell(delivery: Delivery | None, zone: ZoneInfo) -> str:
+    if delivery is None:
+        return "-"
+    if delivery.published_at is None:
+        return f"{delivery.state}: {delivery.reason}" if delivery.reason else str(delivery.state)
+    return f"{delivery.state} {delivery.published_at.astimezone(zone):%H:%M}"

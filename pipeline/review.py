@@ -1,0 +1,116 @@
+"""The project as a reviewer sees it: every file strictly as it is, every problem, and the plan.
+
+Where the pipeline goes on with last good versions, a review shows what is there. It sends nothing, and
+writes nothing but the plan it showed, so that the next one can tell what changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import atomic, checks, content, schedules
+from pipeline.checks import OpenChannel
+from pipeline.errors import BrokenEnvironment, WrongUse
+from pipeline.library import cross_problems, read_sources, recorded_plan
+from pipeline.model import Campaign, Entry
+from pipeline.planning import Plan
+from pipeline.problems import Problem
+from pipeline.report import plan_changes, plan_document
+from pipeline.source import Parsed
+from pipeline.source.values import YEARS
+from pipeline.wallclock import instant
+
+if TYPE_CHECKING:
+    from pipeline.ledger import Ledger  # a review without a ledger loads no database library
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A campaign and its plan."""
+
+    campaign: Campaign
+    calendar: Plan
+
+
+class Review:
+    """Reads the project once. `ledger` is None when there is none yet.
+
+    Raises BrokenEnvironment when content/ or schedules/ is gone: nothing must not pass for fine.
+    """
+
+    def __init__(self, root: Path, open_channel: OpenChannel, now: datetime, ledger: Ledger | None) -> None:
+        self._open_channel = open_channel
+        self._now = now
+        self._ledger = ledger
+        for folder in (content.FOLDER, schedules.FOLDER):
+            if not (root / folder).is_dir():
+                raise BrokenEnvironment(
+                    f"the folder {root / folder} is gone", hint="Put it back, or give --root."
+                )
+        self._sources = read_sources(root)
+        self.entries: Mapping[str, Entry] = _values(self._sources.by_entry_id())
+        self.campaigns: Mapping[str, Campaign] = _values(self._sources.by_campaign_id())
+
+    def problems(self, *, calendars: bool = True) -> list[Problem]:
+        """Every problem; without `calendars`, those that do not depend on today's date."""
+        found = [*self._sources.problems(), *cross_problems(self._sources, self._open_channel)]
+        if calendars:
+            for parsed in self._sources.campaigns.values():
+                if parsed.value is not None:
+                    calendar = recorded_plan(self._ledger, parsed.value, self.entries, self._now)
+                    found += checks.calendar_problems(self._sources, parsed, calendar)
+        return sorted(set(found))
+
+    def views(self, campaign: str | None = None, as_of: date | None = None) -> list[View]:
+        """The plan of one campaign, or of all, now or as it would be at the start of a local day.
+
+        Raises WrongUse for a campaign that is not there, or a day beyond the years this project handles.
+        """
+        if campaign is not None and campaign not in self.campaigns:
+            close = get_close_matches(campaign, list(self.campaigns), n=1)
+            known = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(self.campaigns)}."
+            raise WrongUse(f"there is no readable campaign `{campaign}`", hint=known)
+        if as_of is not None and as_of.year not in YEARS:
+            raise WrongUse(
+                f"{as_of} is too far away", hint=f"Name a day from {YEARS.start} to {YEARS.stop - 1}."
+            )
+        views = []
+        for one in [self.campaigns[campaign]] if campaign else self.campaigns.values():
+            now = self._now if as_of is None else instant(as_of, time.min, one.event.zone)
+            views.append(View(one, recorded_plan(self._ledger, one, self.entries, now)))
+        return views
+
+    def document(self, view: View) -> dict[str, Any]:
+        """The campaign's part of `plan --json`."""
+        return plan_document(view.campaign, view.calendar, self.entries, self._open_channel)
+
+    def changes(self, views: list[View]) -> dict[str, list[str]]:
+        """What is different since the plan was last shown, by campaign; then remembers this one."""
+        found: dict[str, list[str]] = {}
+        for view in views:
+            days = {slot.entry: slot.date.isoformat() for slot in view.calendar.slots}
+            before = self._ledger.last_plan(view.campaign.id) if self._ledger else None
+            found[view.campaign.id] = plan_changes(json.loads(before), days) if before else []
+            if self._ledger is not None:
+                self._ledger.save_plan(view.campaign.id, json.dumps(days, sort_keys=True), self._now)
+        return found
+
+    def write_ics(self, path: Path, views: list[View]) -> None:
+        """Write one campaign's calendar. Raises WrongUse for several, OSError when it cannot be written."""
+        from pipeline import ics  # noqa: PLC0415 - only this option needs the calendar library
+
+        if len(views) != 1:
+            raise WrongUse("--ics writes one campaign's calendar", hint="Name the campaign.")
+        view = views[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, ics.calendar(view.campaign, view.calendar.slots, self.entries))
+
+
+def _values(parsed: Mapping[str, Parsed[Any]]) -> dict[str, Any]:
+    return {name: one.value for name, one in parsed.items() if one.value is not None}

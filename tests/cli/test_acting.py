@@ -1,0 +1,115 @@
+"""`tick`, `run`, `feeds`, `rehearse`: what they do is told, and by the exit status too."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from pipeline import app
+from pipeline.clock import VirtualClock
+from pipeline.settings import Settings
+from tests.cli.commands import Project, held, now, run, spawn
+
+
+def first_sight(project: Project) -> None:
+    """A tick a day before: what was due before a ledger first saw it is never posted."""
+    clock = VirtualClock(now() - timedelta(days=1))
+    with app.open_pipeline(Settings(project.root, project.url), clock=clock, workers=0) as pipeline:
+        assert pipeline.tick().sent == ()
+
+
+def test_tick_releases_what_is_due_and_says_so(tmp_path):
+    project = Project(tmp_path / "p", entries=1, days=1)
+    first_sight(project)
+    ran = spawn("tick", folder=project.root)
+    assert ran.out == "released fete/p0\npublished fete/p0/outbox\n"
+    assert (project.root / "public/fete/feed.xml").is_file()
+    (post,) = (project.root / "public/outbox/fete").glob("*.json")
+    assert "Projet p0" in post.read_text()
+    assert project.run("tick").out == "nothing was due\n"
+    assert project.run("tick -q").out == ""
+
+
+def test_tick_for_scripts(tmp_path):
+    project = Project(tmp_path / "p", entries=2, days=2)
+    first_sight(project)
+    document = project.run("tick --json").json()
+    assert document["released"] == ["fete/p0"]
+    assert document["sent"] == ["fete/p0/outbox"]
+    assert document["missed"] == []
+    assert document["next"] == f"{project.event.date() - timedelta(days=1)}T00:00:00Z"
+
+
+def test_tick_tells_of_problems_and_of_what_waits(project):
+    project.write_entry("p1").write_text("broken")
+    assert "E003" in project.run("tick --ledger sqlite:///other.db", status=1).err
+    with project.ledger() as ledger:
+        held(ledger)
+    assert "E003" in project.run("tick", status=3).err  # what waits for a person weighs more
+
+
+def test_run_ends_when_all_is_done(tmp_path):
+    project = Project(tmp_path / "p", entries=1, days=1)
+    first_sight(project)
+    ran = spawn("run", "--until-done", folder=project.root)
+    assert ran.out == ""
+    assert "running for" in ran.err
+    assert len(list((project.root / "public/outbox/fete").glob("*.json"))) == 1
+
+
+def test_feeds_carries_an_edit_into_what_is_released(tmp_path):
+    project = Project(tmp_path / "p", entries=1, days=1)
+    first_sight(project)
+    project.run("tick")
+    project.write_entry("p0", title="Un autre titre")
+    assert spawn("feeds", folder=project.root).out == f"feeds are in {project.root}/public\n"
+    feed = json.loads((project.root / "public/fete/feed.json").read_text())
+    assert [row["title"] for row in feed["items"]] == ["Un autre titre"]
+
+
+# --------------------------------------------------------------------------- rehearse
+
+
+def test_rehearse_shows_the_whole_campaign_and_touches_nothing_else(project):
+    ran = spawn("rehearse", folder=project.root)
+    assert "Projet p0" in ran.out
+    assert "2 released; deliveries: 2 published" in ran.out
+    assert sorted(path.name for path in project.root.iterdir()) == ["content", "rehearsal", "schedules"]
+
+
+def test_rehearse_for_scripts(project, tmp_path):
+    document = project.run("rehearse fete --json --out", tmp_path / "out").json()
+    assert document["out"] == str(tmp_path / "out")
+    assert [row["state"] for row in document["deliveries"]] == ["published", "published"]
+    assert {row["entry"] for row in document["releases"]} == {"p0", "p1"}
+    assert document["notices"] == []
+
+
+def test_a_rehearsal_after_an_edit_shows_the_edit(project):
+    project.run("rehearse")
+    project.write_entry("p0", title="Un autre titre")
+    project.run("rehearse")
+    (post,) = (project.root / "rehearsal/outbox/fete").glob("*-p0.json")
+    assert "Un autre titre" in post.read_text()
+
+
+def test_rehearse_deletes_nothing_that_is_not_its_own(project, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    assert "not empty" in project.run("rehearse --out", tmp_path, status=2).err
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_there_may_be_nothing_to_rehearse(tmp_path):
+    project = Project(tmp_path / "p", entries=0)
+    assert "nothing to rehearse" in project.run("rehearse", status=2).err
+
+
+def test_a_problem_is_shown_and_the_rest_rehearsed(project):
+    project.write_entry("p1").write_text("broken")
+    ran = project.run("rehearse", status=1)
+    assert "E003" in ran.err
+    assert "1 released" in ran.out
+
+
+def test_a_campaign_that_is_not_there(project):
+    assert "Did you mean `fete`?" in run("rehearse", "fetes", "--root", project.root, status=2).err

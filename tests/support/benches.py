@@ -1,0 +1,161 @@
+"""Benches: a channel with its remote side, so that one suite can run on every network.
+
+A new network is a class here, or only a row of BENCHES; one that is spoken to over HTTP is a row of
+HTTP_BENCHES, and gets every fault of the wire with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.channels import open_channel
+from pipeline.channels.base import Channel
+from pipeline.composing import compose
+from pipeline.model import NoKey, Post, TimedKey
+from pipeline.rehearsal.standins import faults
+from tests.support.builders import make_campaign, make_entry, outbox, surroundings
+from tests.support.channels import PERMANENT, FaultyChannel, no_answer, not_accepted
+from tests.support.networks import PROMISES, SECRET, Promise, PromisingReceiver, promising, webhook
+
+NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
+
+
+class Bench(Protocol):
+    """A channel with its remote side, as the suite needs them."""
+
+    channel: Channel
+
+    def post(self, title: str = "OuiStock") -> Post:
+        """A post for the channel; another title is an edit of the same post."""
+
+    def count(self) -> int:
+        """How many posts readers see at the remote."""
+
+    def refuse(self) -> None:
+        """From now on the remote takes nothing, and provably so."""
+
+    def lose_answer(self) -> None:
+        """From now on the remote takes a post, but its answer is not understood."""
+
+    def mend(self) -> None:
+        """The remote works again."""
+
+
+def a_post(channel_id: str, network: str, title: str) -> Post:
+    config = outbox(channel_id, network=network)
+    return compose(make_entry("ouistock", title=title), make_campaign(), config, date(2016, 4, 11))
+
+
+class OutboxBench:
+    """Faults are real: a file or a folder stands where the channel wants to write."""
+
+    def __init__(self, folder: Path, channel_id: str = "outbox") -> None:
+        self.public = folder / "public"
+        self.config = outbox(channel_id)
+        self.channel = open_channel(make_campaign(), self.config, surroundings(folder, self.public))
+        self._in_the_way: list[Path] = []
+
+    def post(self, title: str = "OuiStock") -> Post:
+        return a_post(self.config.id, "outbox", title)
+
+    def count(self) -> int:
+        return len(list(self.public.rglob("*.html")))
+
+    def refuse(self) -> None:
+        self.public.mkdir(exist_ok=True)
+        blocker = self.public / "outbox"
+        blocker.write_bytes(b"")
+        self._in_the_way.append(blocker)
+
+    def lose_answer(self) -> None:
+        folder = self.public / "outbox" / "lille"
+        if self.config.id != "outbox":
+            folder /= self.config.id
+        blocker = folder / "2016-04-11-ouistock.json"
+        blocker.mkdir(parents=True)
+        self._in_the_way.append(blocker)
+
+    def mend(self) -> None:
+        for blocker in self._in_the_way:
+            blocker.rmdir() if blocker.is_dir() else blocker.unlink()
+        self._in_the_way.clear()
+
+
+class FaultyBench:
+    def __init__(self, traits: object = PERMANENT) -> None:
+        self.channel = FaultyChannel(traits=traits)
+
+    def post(self, title: str = "OuiStock") -> Post:
+        return a_post("memory", "memory", title)
+
+    def count(self) -> int:
+        return self.channel.remote.count
+
+    def refuse(self) -> None:
+        self.channel.fail("publish", not_accepted())
+
+    def lose_answer(self) -> None:
+        self.channel.fail("publish", no_answer(accepted=True))
+
+    def mend(self) -> None:
+        """Faults of this channel end by themselves."""
+
+
+class WebhookBench:
+    """Real sockets: the receiver stops listening, or the wire is cut after it has answered."""
+
+    def __init__(self, folder: Path, stack: ExitStack, promise: Promise | None = None) -> None:
+        """Without a promise, the channel as campaigns open it."""
+        known = PROMISES["permanent"] if promise is None else promise
+        self.remote = stack.enter_context(PromisingReceiver(known, lambda: NOW))
+        self.config = webhook(api=self.remote.url)
+        self._promise = promise
+        self._around = surroundings(folder, credentials={("presse", "SECRET"): SECRET}, now=lambda: NOW)
+        self.channel = self._open()
+
+    def _open(self) -> Channel:
+        given = make_campaign(), self.config, self._around
+        return promising(self._promise, *given) if self._promise else open_channel(*given)
+
+    def hurry(self, timeout: timedelta) -> None:
+        """Open the channel again with another limit for a request."""
+        self.config = replace(self.config, timeout=timeout)
+        self.channel = self._open()
+
+    def post(self, title: str = "OuiStock") -> Post:
+        return a_post(self.config.id, "webhook", title)
+
+    def count(self) -> int:
+        return self.remote.accepted
+
+    def refuse(self) -> None:
+        self.remote.refuse()
+
+    def lose_answer(self) -> None:
+        self.remote.faults.standing = faults.drop(accepted=True)
+
+    def mend(self) -> None:
+        self.remote.resume()
+        self.remote.faults.standing = None
+
+
+# One for each adapter that speaks HTTP: the wire and its faults are the same for every class of promise.
+HTTP_BENCHES: dict[str, Callable[[Path, ExitStack], WebhookBench]] = {"webhook": WebhookBench}
+
+BENCHES: dict[str, Callable[[Path, ExitStack], Bench]] = {
+    "outbox": lambda folder, _: OutboxBench(folder),
+    "outbox under another id": lambda folder, _: OutboxBench(folder, "vitrine"),
+    "memory, permanent key": lambda folder, _: FaultyBench(),
+    "memory, timed key": lambda folder, _: FaultyBench(replace(PERMANENT, key=TimedKey(timedelta(hours=1)))),
+    "memory, no key": lambda folder, _: FaultyBench(replace(PERMANENT, key=NoKey())),
+    **HTTP_BENCHES,
+    **{
+        f"webhook, {name}": lambda folder, stack, promise=promise: WebhookBench(folder, stack, promise)
+        for name, promise in PROMISES.items()
+    },
+}
