@@ -83,7 +83,8 @@ def meaning(status: int) -> type[ChannelError] | None:
 class Limits:
     """`total` bounds the whole request from name lookup to last byte; `connect` the way to a connection.
 
-    `read` is the longest silence of the server, `size` the most bytes of an answer, once decompressed.
+    `read` is how long the server may take to accept the request, and again how long it may then be silent;
+    without it only `total` counts. `size` is the most bytes of an answer, once decompressed.
     """
 
     total: timedelta

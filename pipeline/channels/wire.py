@@ -158,7 +158,7 @@ class _Watch:
             reached.settimeout(seconds)
             reached.connect(place)
             reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            reached.settimeout(self.left())
+            reached.settimeout(min(self.silence, self.left()))
             self.hold(reached)
         except BaseException:
             reached.close()

@@ -337,7 +337,7 @@ def project(tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Pr
     monkeypatch.setenv("PIPELINE_PRESSE_SECRET", SECRET)
     project = Project(tmp_path / "project", scene.clock.now() + timedelta(hours=1))
     project.entry("a")
-    options = {"network": "webhook", "url": "https://receiver.invalid/", "timeout": "1s"}
+    options = {"network": "webhook", "url": "https://receiver.invalid/", "timeout": "10s"}
     project.campaign("a", channels={"presse": {**options, "api": f"{scene.receiver.url}/hook"}})
     return project
 

@@ -120,7 +120,7 @@ def webhook(channel_id: str = "presse", **changes: Any) -> ChannelConfig:
     base = ChannelConfig(
         id=channel_id,
         network="webhook",
-        timeout=timedelta(seconds=2),
+        timeout=timedelta(seconds=10),
         options={"url": "https://receiver.invalid/hook"},
     )
     return replace(base, **changes)
