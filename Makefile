@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CAMPAIGN ?= sharing-lille
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 # The first Python found that is recent enough; `make setup PYTHON=/path/to/python3` names another.

@@ -108,9 +108,12 @@ def plan(
 
     waiting = [entry for entry in members if entry.id not in kept]
     since = None if over else now
-    placed, unplaced = _place(waiting, _free_days(campaign, set(settled_days.values()), since), campaign)
-    if campaign.posting.missed is MissedPolicy.MOVE and not over:
-        placed, unplaced = _with_missed(campaign, members, kept, placed, unplaced, now)
+    moves = campaign.posting.missed is MissedPolicy.MOVE and not over
+    moved = {entry.id for entry in waiting if moves and _missed_its_pin(campaign, entry, records, now)}
+    free = _free_days(campaign, set(settled_days.values()), since)
+    placed, unplaced = _place(waiting, free, campaign, loose=moved)
+    if moves:
+        placed, unplaced = _with_missed(campaign, members, kept, placed, unplaced, moved, now)
     for entry_id in placed:
         standing[entry_id] = Standing.AHEAD
     days = settled_days | placed
@@ -183,6 +186,7 @@ def _with_missed(
     kept: dict[str, tuple[date, Standing]],
     placed: dict[str, date],
     unplaced: list[Unplaced],
+    moved: set[str],
     now: datetime,
 ) -> tuple[dict[str, date], list[Unplaced]]:
     """Give free days to missed entries, the first in order first, for as long as all others keep a day.
@@ -190,7 +194,7 @@ def _with_missed(
     Everything is then placed again in the campaign's order, so that this plan and the next agree.
     """
     taken = {day for day, _ in kept.values()}
-    joined: set[str] = set()
+    joined = moved
     for candidate in (
         entry.id for entry in members if kept.get(entry.id, (None, None))[1] is Standing.MISSED
     ):
@@ -198,9 +202,16 @@ def _with_missed(
         trial, left = _place(attempt, _free_days(campaign, taken, now), campaign, loose=joined | {candidate})
         if len(left) > len(unplaced):
             break
-        joined.add(candidate)
+        joined = joined | {candidate}
         placed, unplaced = trial, left
     return placed, unplaced
+
+
+def _missed_its_pin(
+    campaign: Campaign, entry: Entry, records: Mapping[str, SlotRecord], now: datetime
+) -> bool:
+    """Whether the entry had a day before and its pin has passed: it was moved, and moves freely now."""
+    return entry.pinned is not None and entry.id in records and first_due(campaign, entry.pinned) <= now
 
 
 def _free_days(campaign: Campaign, taken: set[date], since: datetime | None) -> Iterator[date]:

@@ -156,6 +156,7 @@ def test_a_new_ledger_half_way_moves_a_missed_entry_to_a_day_that_is_free():
     calendar = plan(make_campaign(), entries, {}, april(15, 8))
     assert days(calendar) == {"a": 19, "b": 20}
     assert calendar.standing["b"] is Standing.AHEAD
+    assert days(plan(make_campaign(), entries, seen(calendar), april(15, 9))) == {"a": 19, "b": 20}
 
 
 # --------------------------------------------------------------------------- changes half-way
