@@ -1,8 +1,8 @@
 """A throw-away PostgreSQL cluster on a free loopback port, for tests that need a real server.
 
-One cluster per test session (under pytest-xdist: per worker), one database per test. Nothing outlives the
-session: the server is stopped and its folder removed. PostgreSQL refuses to run as root, so a root session
-runs it as the system's `postgres` user.
+One cluster per test session (under pytest-xdist: per worker), and an empty database for every test. Nothing
+outlives the session: the server is stopped and its folder removed. PostgreSQL refuses to run as root, so a
+root session runs it as the system's `postgres` user.
 """
 
 from __future__ import annotations
@@ -43,25 +43,39 @@ class Cluster:
     def __init__(self, port: int) -> None:
         self.port = port
         self._numbers = count(1)
+        self._clean: list[str] = []  # databases that are empty and in nobody's use
 
     def url(self, database: str) -> str:
         return f"postgresql://{SERVER_USER}@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of a new, empty database, which is dropped afterwards with whoever is connected."""
-        name = f"test_{next(self._numbers)}"
-        self._run(f'CREATE DATABASE "{name}"')
-        try:
-            yield self.url(name)
-        finally:
-            self._run(f'DROP DATABASE "{name}" WITH (FORCE)')
+        """The URL of an empty database; afterwards whoever is connected is cut off and it is emptied.
 
-    def _run(self, statement: str) -> None:
+        Databases are used again: emptying one takes a tenth of the time of making one.
+        """
+        name = self._clean.pop() if self._clean else self._new()
+        yield self.url(name)
+        self._run(
+            name,
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "DROP SCHEMA IF EXISTS public CASCADE",
+            "CREATE SCHEMA public",
+        )
+        self._clean.append(name)
+
+    def _new(self) -> str:
+        name = f"test_{next(self._numbers)}"
+        self._run("postgres", f'CREATE DATABASE "{name}"')
+        return name
+
+    def _run(self, database: str, *statements: str) -> None:
         import psycopg
 
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement)
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
 
 
 @contextmanager
