@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse test lint format docs lock dist clean
+.PHONY: help setup rehearse chaos test lint format docs lock dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,11 @@ READY := $(VENV)/.ready
 CAMPAIGN ?= sharing-lille
 WORKERS ?= 3
 PYTEST_ARGS ?=
+# Of `make chaos`: how many deliveries, the seed of every mishap, sqlite or postgresql, a protection to leave out.
+N ?= 2000
+SEED ?= 1
+LEDGER ?= sqlite
+BREAK ?=
 
 # The first Python found that is recent enough; `make setup PYTHON=/path/to/python3` names another.
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
@@ -48,6 +53,9 @@ $(READY): pyproject.toml requirements.lock .ci/uv.lock
 
 rehearse: setup ## Play the whole Sharing Lille campaign on a simulated clock
 	@$(BIN)/pipeline rehearse $(CAMPAIGN)
+
+chaos: setup ## Prove it: kill daemons, break the wire, let the servers count (N, SEED, LEDGER, BREAK)
+	@$(BIN)/python -m tests.chaos.run --deliveries $(N) --seed $(SEED) --ledger $(LEDGER) $(if $(BREAK),--break $(BREAK))
 
 test: setup ## Run the whole suite; hold the modules that carry the promises to their coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""Writes the state diagram and the table into docs/ARCHITECTURE.md, from the TRANSITIONS of pipeline/delivery.py.
+"""Writes the state diagram and table into docs/ARCHITECTURE.md, from TRANSITIONS in pipeline/delivery.py.
 
 Run it after changing the table: `make docs`. A test compares.
 """

@@ -36,15 +36,30 @@ def open_pipeline(
     workers: int = 8,
     probe: Probe | None = None,
 ) -> Iterator[Pipeline]:
-    """The project's pipeline over its own ledger and the real networks."""
+    """The project's pipeline over its own ledger and the real networks.
+
+    Raises LedgerGone when the ledger this checkout worked with is gone or empty.
+    """
+    from pipeline.belonging import Whereabouts
     from pipeline.dispatch import no_probe
     from pipeline.ledger import open_ledger
 
     clock = clock or SystemClock()
     probe = probe or no_probe
     channels = _networks(settings, clock)
+    whereabouts = Whereabouts(settings.state, settings.ledger)
+    if not settings.ledger_exists:
+        whereabouts.refuse_lost(None)
     with open_ledger(settings.ledger, now=clock.now(), probe=probe) as ledger:
-        yield _wire(settings.root, settings.public, ledger, clock, channels, workers=workers, probe=probe)
+
+        def remember() -> None:
+            whereabouts.remember([campaign.id for campaign in ledger.campaigns()])
+
+        whereabouts.refuse_lost([campaign.id for campaign in ledger.campaigns()])
+        remember()
+        pipeline = _wire(settings, ledger, clock, channels, workers=workers, probe=probe)
+        pipeline.adopted = remember
+        yield pipeline
 
 
 @contextmanager
@@ -80,6 +95,38 @@ def open_existing_ledger(settings: Settings) -> Ledger:
     if not settings.ledger_exists:
         raise WrongUse(f"there is no ledger yet at {settings.ledger}", hint="`pipeline tick` makes it.")
     return open_any_ledger(settings)
+
+
+def import_ledger(settings: Settings, file: Path) -> int:
+    """Read an export into the project's empty ledger, in place of a lost one; the number of rows.
+
+    Whatever the project's files say may have been sent since becomes `unknown`. Raises WrongUse and
+    LedgerError as `Ledger.import_` does, LedgerGone for the export of another project.
+    """
+    from pipeline.ledger import open_ledger
+    from pipeline.restoring import restore
+
+    clock = SystemClock()
+    now = clock.now()
+    with open_ledger(MEMORY, now=now) as draft, open_any_ledger(settings) as ledger:
+        return restore(
+            settings.root,
+            lambda: file.open(encoding="utf-8"),
+            into=ledger,
+            draft=draft,
+            open_channel=_networks(settings, clock),
+            now=now,
+        )
+
+
+def adopt_ledger(settings: Settings) -> None:
+    """Make the ledger this project's, whatever it held before, and forget the one that is lost."""
+    from pipeline.belonging import Whereabouts
+
+    Whereabouts(settings.state, settings.ledger).forget()
+    if settings.ledger_exists:
+        with open_any_ledger(settings) as ledger:
+            ledger.remember_files({}, ledger.good_files().keys(), SystemClock().now())
 
 
 def rehearse_project(
@@ -140,8 +187,7 @@ def _embedded_networks(settings: Settings, public: Path) -> OpenChannel:
 
 
 def _wire(
-    root: Path,
-    public: Path,
+    settings: Settings,
     ledger: Ledger,
     clock: Clock,
     channels: OpenChannel,
@@ -154,11 +200,11 @@ def _wire(
     from pipeline.tick import Pipeline
 
     return Pipeline(
-        root=root,
-        public=public,
+        root=settings.root,
+        public=settings.public,
         ledger=ledger,
         clock=clock,
-        reader=LibraryReader(root, ledger, channels),
+        reader=LibraryReader(settings.root, ledger, channels),
         dispatcher=Dispatcher(ledger, clock, channels, workers=workers, probe=probe),
         probe=probe,
     )

@@ -26,7 +26,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
 from pipeline.clock import Clock
-from pipeline.errors import AlreadyRunning, BrokenEnvironment
+from pipeline.errors import AlreadyRunning, BrokenEnvironment, LedgerGone
 from pipeline.problems import Problem, as_text
 from pipeline.tick import Pipeline, TickReport
 
@@ -86,7 +86,8 @@ class Daemon:
 
         Whatever fails is told and tried again: a full disk, a locked ledger or an unmounted folder may
         pass, and a fault of this program in one tick is no reason to miss the slots of all later ones.
-        What may be sent is decided by the ledger, so that trying again costs nothing.
+        What may be sent is decided by the ledger, so that trying again costs nothing. Only LedgerGone
+        passes: another ledger in its place must be looked at by a person before anything else is sent.
         """
         try:
             report = self._pipeline.tick(wait=False, progress=lambda: self._wakes.put(_LOOK))
@@ -96,6 +97,8 @@ class Daemon:
             if upcoming is not None:
                 self._set_alarm(upcoming)
             return until_done and self._pipeline.done()
+        except LedgerGone:
+            raise
         except (BrokenEnvironment, OSError) as error:
             log.warning("this tick failed, the next one tries again: %s", error)
         except Exception:

@@ -55,6 +55,7 @@ class Event(StrEnum):
     SAID_NOT_POSTED = "person: not posted"
     RETRIED = "person retries"
     GIVEN_UP = "person gives up"
+    RESTORED_OLD = "restored from an older export"
     EDITED = "edited"
     DELETED = "delete confirmed"
 
@@ -87,6 +88,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (S.MISSED, E.MOVED): S.PLANNED,
     (S.MISSED, E.GIVEN_UP): S.CANCELLED,
     (S.CANCELLED, E.RESTORED): S.PLANNED,
+    # What an export calls open may have been sent after it was made.
+    (S.PLANNED, E.RESTORED_OLD): S.UNKNOWN,
+    (S.MISSED, E.RESTORED_OLD): S.UNKNOWN,
     (S.PUBLISHED, E.EDITED): S.PUBLISHED,
     (S.PUBLISHED, E.DELETED): S.DELETED,
     # A receipt is evidence whenever it comes, also for somebody who has lost the lease.
@@ -123,6 +127,23 @@ ROOM = timedelta(seconds=5)  # what a process may lose before it sends, and to w
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient we are: what all who share a ledger must agree on.
+
+    `first_wait` doubles up to `longest_wait`; after `attempts` refusals in a row a person is asked; `room` is
+    what a lease gives beyond the request's own limit.
+    """
+
+    attempts: int = MAX_ATTEMPTS
+    first_wait: timedelta = FIRST_WAIT
+    longest_wait: timedelta = LONGEST_WAIT
+    room: timedelta = ROOM
+
+
+POLICY = Policy()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The event an outcome is, why, and the earliest instant (UTC) of the next try."""
 
@@ -131,13 +152,15 @@ class Step:
     not_before: datetime | None = None
 
 
-def after(outcome: Outcome, delivery: Delivery, now: datetime, *, repeated: bool = False) -> Step:
+def after(
+    outcome: Outcome, delivery: Delivery, now: datetime, *, repeated: bool = False, policy: Policy = POLICY
+) -> Step:
     """What an outcome means for the delivery. `delivery.attempts` counts the one that has just ended.
 
     `repeated`: the request was sent again out of `unknown`. Then only a receipt is news: a refusal of the
     second request says nothing about the first, which may have been taken.
     """
-    pause = now + wait_before_next(delivery.key, delivery.attempts)
+    pause = now + wait_before_next(delivery.key, delivery.attempts, policy)
     match outcome:
         case Published():
             return Step(Event.RECEIPT)
@@ -145,13 +168,13 @@ def after(outcome: Outcome, delivery: Delivery, now: datetime, *, repeated: bool
             return Step(Event.NO_ANSWER, f"repeated: {detail}", max(until, pause))
         case NotAccepted(detail) | Rejected(detail) | AuthFailed(detail) if repeated:
             return Step(Event.NO_ANSWER, f"repeated: {detail}", pause)
-        case NotAccepted(detail) if delivery.attempts >= MAX_ATTEMPTS:
+        case NotAccepted(detail) if delivery.attempts >= policy.attempts:
             return Step(Event.USED_UP, f"not accepted {delivery.attempts} times; the last time: {detail}")
         case NotAccepted(detail):
             return Step(Event.NOT_ACCEPTED, detail, pause)
         case RateLimited(until, detail):
             # The network's own instant, never sooner; the slot's window still bounds it.
-            return Step(Event.RATE_LIMITED, detail, max(until, now + FIRST_WAIT))
+            return Step(Event.RATE_LIMITED, detail, max(until, now + policy.first_wait))
         case Rejected(detail):
             return Step(Event.REJECTED, detail)
         case AuthFailed(detail):
@@ -161,12 +184,12 @@ def after(outcome: Outcome, delivery: Delivery, now: datetime, *, repeated: bool
             return Step(Event.NO_ANSWER, detail, max(pause, min(until, delivery.closes)) if until else pause)
 
 
-def wait_before_next(key: DeliveryKey, attempts: int) -> timedelta:
-    """Doubling from 15 s to 30 min, spread by up to a quarter.
+def wait_before_next(key: DeliveryKey, attempts: int, policy: Policy = POLICY) -> timedelta:
+    """Doubling from the first wait to the longest, spread by up to a quarter.
 
     The spread comes from the key, not from chance: a rehearsal shows the very instants of the real run.
     """
-    wait = min(FIRST_WAIT * (1 << min(max(attempts - 1, 0), 16)), LONGEST_WAIT)
+    wait = min(policy.first_wait * (1 << min(max(attempts - 1, 0), 16)), policy.longest_wait)
     spread = hashlib.sha256(f"{key}#{attempts}".encode()).digest()[0] / 255
     return wait * (1 + spread / 4)
 
@@ -201,7 +224,7 @@ class AskPerson:
 NextStep = Repeat | LookUp | WaitUntil | AskPerson
 
 
-def settle(delivery: Delivery, traits: Traits, now: datetime) -> NextStep:
+def settle(delivery: Delivery, traits: Traits, now: datetime, policy: Policy = POLICY) -> NextStep:
     """How an unknown delivery may be settled at `now`. Raises ValueError for any other state.
 
     A timed key is tested here and leads straight to `sending`: through the queue its window could close.
@@ -216,27 +239,28 @@ def settle(delivery: Delivery, traits: Traits, now: datetime) -> NextStep:
         return WaitUntil(over)  # the first request may still be under way
     if delivery.not_before and now < delivery.not_before:
         return WaitUntil(delivery.not_before)
-    if now + lease_length(traits) <= min(_key_ends(traits.key, delivery.sent_at), delivery.closes):
+    ends = min(_key_ends(traits.key, delivery.sent_at, policy), delivery.closes)
+    if now + lease_length(traits, policy) <= ends:
         return Repeat()
     if traits.lookup:
         return LookUp(believe_absence=now >= over + traits.settle)
     return AskPerson()
 
 
-def _key_ends(key: Key, sent_at: datetime) -> datetime:
+def _key_ends(key: Key, sent_at: datetime, policy: Policy) -> datetime:
     """Until when (UTC) a repeat may rely on the key of a request first sent at `sent_at`."""
     match key:
         case PermanentKey():
             return _NEVER
         case TimedKey(window):
-            return sent_at + window - ROOM  # for a stall after the last look at the clock
+            return sent_at + window - policy.room  # for a stall after the last look at the clock
         case NoKey():
             return sent_at
 
 
-def lease_length(traits: Traits) -> timedelta:
+def lease_length(traits: Traits, policy: Policy = POLICY) -> timedelta:
     """How long a claim lasts: the hard limit of the request, and room around it."""
-    return traits.timeout + ROOM
+    return traits.timeout + policy.room
 
 
 def in_time(claimed: Delivery, traits: Traits, now: datetime) -> bool:

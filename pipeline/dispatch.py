@@ -40,10 +40,11 @@ from pipeline.channels.base import (
 from pipeline.clock import Clock
 from pipeline.composing import TemplateProblem, compose
 from pipeline.delivery import (
-    FIRST_WAIT,
+    POLICY,
     AskPerson,
     LookUp,
     NextStep,
+    Policy,
     Repeat,
     WaitUntil,
     after,
@@ -69,6 +70,7 @@ from pipeline.model import (
     State,
     Unknown,
 )
+from pipeline.receipts import record_surely
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +107,14 @@ class Dispatcher:
         *,
         workers: int = 8,
         probe: Probe = no_probe,
+        policy: Policy = POLICY,
     ) -> None:
         """`workers` 0 sends in the calling thread, one after the other: for rehearsals and tests."""
         self._ledger = ledger
         self._clock = clock
         self._open_channel = open_channel
         self._probe = probe
+        self._policy = policy
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="send") if workers else None
         self._busy: dict[Account, Future[bool]] = {}
         self._lock = threading.Lock()
@@ -223,9 +227,8 @@ class Dispatcher:
         now = self._clock.now()
         reason = f"cannot be handled: {type(error).__name__}: {error}"
         with suppress(LostRace):  # it has moved on
-            self._ledger.note(
-                delivery.key, delivery.state, reason=reason, not_before=now + FIRST_WAIT, now=now
-            )
+            again = now + self._policy.first_wait
+            self._ledger.note(delivery.key, delivery.state, reason=reason, not_before=again, now=now)
 
     # ----------------------------------------------------------------- one
 
@@ -243,11 +246,11 @@ class Dispatcher:
         lease = uuid4().hex
         self._probe("before claim")
         try:
-            claimed = self._ledger.claim(key, rendition, lease, now + lease_length(way.channel.traits), now)
+            claimed = self._ledger.claim(key, rendition, lease, self._lease_end(way, now), now)
         except LostRace:
             return None
         self._probe("after claim")
-        return self._send(way, claimed, lease, repeated=False)
+        return self._send(way, claimed, repeated=False)
 
     def reconcile(self, key: DeliveryKey, library: Library) -> State | None:
         """Take the next step out of `unknown`, if there is one. Its state after, None if not ours."""
@@ -255,15 +258,15 @@ class Dispatcher:
         if way is None or way.delivery.state is not State.UNKNOWN:
             return way.delivery.state if way else None
         now = self._clock.now()
-        match settle(way.delivery, way.channel.traits, now):
+        match settle(way.delivery, way.channel.traits, now, self._policy):
             case Repeat():
                 lease = uuid4().hex
                 try:
-                    claimed = self._ledger.repeat(key, lease, now + lease_length(way.channel.traits), now)
+                    claimed = self._ledger.repeat(key, lease, self._lease_end(way, now), now)
                 except LostRace:
                     return None
                 self._probe("after repeat")
-                return self._send(way, claimed, lease, repeated=True)
+                return self._send(way, claimed, repeated=True)
             case LookUp(believe_absence):
                 return self._look_up(way, now, believe_absence=believe_absence)
             case WaitUntil(instant):
@@ -281,8 +284,14 @@ class Dispatcher:
             return None
         now = self._clock.now()
         # That it will be looked at again, should the files change, does not mean that it goes on by itself.
-        at_once = settle(replace(way.delivery, not_before=None), way.channel.traits, now)
-        return at_once if isinstance(at_once, AskPerson) else settle(way.delivery, way.channel.traits, now)
+        at_once, later = (
+            settle(delivery, way.channel.traits, now, self._policy)
+            for delivery in (replace(way.delivery, not_before=None), way.delivery)
+        )
+        return at_once if isinstance(at_once, AskPerson) else later
+
+    def _lease_end(self, way: _Way, now: datetime) -> datetime:
+        return now + lease_length(way.channel.traits, self._policy)
 
     def _way(self, key: DeliveryKey, library: Library) -> _Way | None:
         delivery = self._ledger.delivery(key)
@@ -310,17 +319,24 @@ class Dispatcher:
             self._ledger.note(key, State.PLANNED, reason=reason, not_before=None, now=now)
             return None
 
-    def _send(self, way: _Way, claimed: Delivery, lease: str, *, repeated: bool) -> State | None:
+    def _send(self, way: _Way, claimed: Delivery, *, repeated: bool) -> State | None:
         if claimed.rendition is None:
             raise ValueError(f"{claimed.key} was claimed without a rendition")
         outcome = self._publish(way.channel, claimed.rendition, claimed)
         self._probe("after reply")
         now = self._clock.now()
-        receipt = outcome.receipt if isinstance(outcome, Published) else None
-        step = after(outcome, claimed, now, repeated=repeated)
+        step = after(outcome, claimed, now, repeated=repeated, policy=self._policy)
         self._probe("before receipt")
         try:
-            recorded = self._ledger.record(claimed.key, lease, step, receipt, type(outcome).__name__, now)
+            recorded = record_surely(
+                self._ledger,
+                self._clock,
+                claimed,
+                step,
+                outcome,
+                answered=now,
+                stopping=lambda: self._stopping,
+            )
         except LostRace as lost:
             log.warning("%s: the answer (%s) came after the lease was lost: %s", claimed.key, outcome, lost)
             return None
@@ -339,7 +355,7 @@ class Dispatcher:
         except NotAcceptedError as error:
             return NotAccepted(str(error))
         except RateLimitedError as error:
-            return RateLimited(self._asked(error) or self._clock.now() + FIRST_WAIT, str(error))
+            return RateLimited(self._asked(error) or self._clock.now() + self._policy.first_wait, str(error))
         except RejectedError as error:
             return Rejected(f"{error.field}: {error}" if error.field else str(error))
         except AuthFailedError as error:
@@ -366,7 +382,7 @@ class Dispatcher:
         if isinstance(sighting, Absent) and believe_absence:
             return self._ledger.absent(delivery, now).state
         if isinstance(sighting, CannotTell):
-            reason, again = f"the network cannot tell: {sighting.detail}", now + FIRST_WAIT * 4
+            reason, again = f"the network cannot tell: {sighting.detail}", now + self._policy.first_wait * 4
         else:
             reason = "not seen at the network yet; absence is believed only after settling"
             again = now + way.channel.traits.settle

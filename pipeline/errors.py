@@ -7,6 +7,7 @@
         ├── AlreadyRunning        another daemon holds the run lock
         └── LedgerError           the ledger cannot be read or written
             ├── LedgerTooNew      written by a later version of this program
+            ├── LedgerGone        not the ledger that was here before, or that of another project
             └── LostRace          somebody else moved the delivery first
 
 Every message says what happened and, where there is one, the next thing to do.
@@ -55,6 +56,10 @@ class LedgerError(BrokenEnvironment):
 
 class LedgerTooNew(LedgerError):
     """The ledger was written by a later version of this program."""
+
+
+class LedgerGone(LedgerError):
+    """Not the ledger that was used here before, or not this project's: going on could post twice."""
 
 
 class LostRace(LedgerError):

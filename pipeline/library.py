@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline import checks, content, schedules
+from pipeline.belonging import refuse_stranger
 from pipeline.checks import OpenChannel, Sources
 from pipeline.errors import BrokenEnvironment
-from pipeline.model import Campaign, Entry
+from pipeline.model import Campaign, Entry, State
 from pipeline.planning import Plan, plan
 from pipeline.problems import Problem, Severity, has_errors
 from pipeline.source import Marks, Parsed, read_text
@@ -29,6 +30,7 @@ T = TypeVar("T")
 Stamp = tuple[int, int, int]  # inode, size, nanoseconds of the last change
 
 FOLDERS = (content.FOLDER, schedules.FOLDER)
+OPEN = frozenset({State.PLANNED, State.SENDING, State.UNKNOWN})  # something may still be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ class LibraryReader:
     def read(self, now: datetime) -> Library:
         """The library as it is now; the same object as before while no file has changed.
 
-        Raises BrokenEnvironment when content/ or schedules/ is gone, or looks as if it were not mounted.
+        Raises BrokenEnvironment when content/ or schedules/ is gone, or looks as if it were not mounted;
+        LedgerGone, the first time, when the ledger is another project's.
         """
         seen = self._look()
         if self._library is None or seen != self._seen:
@@ -173,6 +176,8 @@ class LibraryReader:
         hidden = {path for path in good if closed and path.startswith(closed)}
         self._read_files(paths, seen)
         sources = self._sources()
+        if self._library is None:
+            self._refuse_stranger(sources, good)  # before anything is remembered or withdrawn
         judged = self._judge(sources)
         problems = [
             *sources.problems(),
@@ -203,6 +208,20 @@ class LibraryReader:
                     f"{self._root / folder} is empty, and held {known} files: is its disk mounted?",
                     hint="Nothing was changed. If all of them were meant to go, leave a README.md in it.",
                 )
+
+    def _refuse_stranger(self, sources: Sources, good: Mapping[str, str]) -> None:
+        """Raises LedgerGone when the ledger is another project's."""
+        ours = _values(sources.by_campaign_id())
+
+        def authorities() -> dict[str, tuple[str | None, str | None]]:
+            known = {one.id: one.authority for one in self._ledger.campaigns()}
+            return {name: (known[name], ours[name].authority) for name in known.keys() & ours.keys()}
+
+        def open_campaigns() -> set[str]:
+            return {one.key.campaign for one in self._ledger.deliveries(states=OPEN)}
+
+        here = {path: file.text for path, file in self._files.items()}
+        refuse_stranger(self._root, here, good, authorities=authorities, open_campaigns=open_campaigns)
 
     # ----------------------------------------------------------------- reading
 

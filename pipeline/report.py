@@ -5,7 +5,7 @@ Builds plain documents and texts from what planning, composing and the ledger sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,18 @@ from pipeline.channels.base import Channel, DoesNotFit
 from pipeline.composing import TemplateProblem, compose
 from pipeline.days import channel_due, days_left
 from pipeline.delivery import AskPerson, LookUp, NextStep, Repeat, WaitUntil
-from pipeline.model import Campaign, ChannelConfig, Delivery, DeliveryKey, Entry, Release, Slot, State
-from pipeline.planning import Plan
+from pipeline.model import (
+    Attempt,
+    Campaign,
+    ChannelConfig,
+    Delivery,
+    DeliveryKey,
+    Entry,
+    Release,
+    Slot,
+    State,
+)
+from pipeline.planning import BORN_MISSED, Plan
 
 OpenChannel = Callable[[Campaign, ChannelConfig], Channel]
 
@@ -108,18 +118,16 @@ class Waiting:
     answers: tuple[str, ...]
 
 
-def waiting(delivery: Delivery, step: NextStep | None, *, orphaned: bool = False) -> Waiting | None:
+def waiting(
+    delivery: Delivery, step: NextStep | None, attempts: Sequence[Attempt], *, orphaned: bool = False
+) -> Waiting | None:
     """What a person must decide about the delivery, or None when it goes on by itself."""
-    name = str(delivery.key)
     if delivery.state is State.HELD:
         return Waiting(
             delivery,
             f"the network refused it: {delivery.reason}",
-            "It was not posted.",
-            (
-                f"pipeline retry {name}: once the cause is mended, send it, within a new late window",
-                f"pipeline cancel {name}: give it up on this channel",
-            ),
+            f"{_tried(attempts)} It was not posted.",
+            _once_more(delivery, "once the cause is mended, send it"),
         )
     if delivery.state is State.UNKNOWN and (orphaned or isinstance(step, AskPerson)):
         why = (
@@ -127,14 +135,55 @@ def waiting(delivery: Delivery, step: NextStep | None, *, orphaned: bool = False
         )
         return Waiting(
             delivery,
-            f"a request was sent and not answered: {delivery.reason}",
-            f"It may or may not be posted. {why} Look at the account.",
+            _uncertain(delivery, attempts),
+            f"{_tried(attempts)} It may or may not be posted. {why} Look at the account.",
             (
-                f"pipeline resolve {name} posted [--url URL]: it is there, nothing more is sent",
-                f"pipeline resolve {name} not-posted: it is not there, and goes out if its window is open",
+                f"pipeline resolve {delivery.key} posted [--url URL]: it is there, nothing more is sent",
+                f"pipeline resolve {delivery.key} not-posted: it is not there, and {_then(delivery)}",
             ),
         )
     return None
+
+
+def missed(delivery: Delivery, attempts: Sequence[Attempt]) -> Waiting | None:
+    """What a person may, but need not, do about a delivery that was planned and missed."""
+    if delivery.state is not State.MISSED or delivery.reason == BORN_MISSED:
+        return None
+    return Waiting(
+        delivery,
+        f"it was due at {iso(delivery.due)} and not sent: {delivery.reason}",
+        f"{_tried(attempts)} It was not posted.",
+        _once_more(delivery, "send it after all"),
+    )
+
+
+def _once_more(delivery: Delivery, when: str) -> tuple[str, ...]:
+    return (
+        f"pipeline retry {delivery.key}: {when}, within a new late window, never past the event",
+        f"pipeline cancel {delivery.key}: give it up on this channel",
+    )
+
+
+def _then(delivery: Delivery) -> str:
+    return f"goes out at the next look before {iso(delivery.closes)}; later it is missed"
+
+
+def _uncertain(delivery: Delivery, attempts: Sequence[Attempt]) -> str:
+    if not attempts:
+        return f"no request is on record: {delivery.reason}"  # as after an import
+    return f"a request was sent at {iso(attempts[-1].started)} and not answered: {delivery.reason}"
+
+
+def _tried(attempts: Sequence[Attempt]) -> str:
+    """Every attempt with its instants and end, the last three when there are more."""
+    if not attempts:
+        return "No attempt is on record."
+    told = [
+        f"#{one.number} at {iso(one.started)}: "
+        + (f"{one.outcome} at {iso(one.ended)}" if one.ended else "no end on record")
+        for one in attempts[-3:]
+    ]
+    return f"Attempts: {len(attempts)} ({'; '.join(told)})."
 
 
 def progress_of(delivery: Delivery, step: NextStep | None) -> str:

@@ -24,7 +24,7 @@ from pipeline.model import Campaign, Delivery, DeliveryKey, Entry, Slot, State
 from pipeline.planning import Plan, Standing, changes
 from pipeline.problems import Problem
 from pipeline.releasing import Releasing, shows_pictures
-from pipeline.report import Waiting, waiting
+from pipeline.report import Waiting, missed, waiting
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,8 @@ class Pipeline:
         self._event: int | None = None  # the newest event of the ledger that a tick has taken in
         self._seen: dict[str, _Seen] = {}
         self._last: datetime | None = None
+        # Called after a tick that may have taken in a campaign the ledger did not have.
+        self.adopted: Callable[[], None] = lambda: None
 
     def tick(self, *, wait: bool = True, progress: Callable[[], None] = lambda: None) -> TickReport:
         """Do what is due now. With `wait`, return once every send has ended.
@@ -91,7 +93,7 @@ class Pipeline:
         notices = [f"sending stopped: {error}" for error in self.dispatcher.collect()]
         library = self.reader.read(now)
         self.ledger.expire_leases(now)
-        missed = self.ledger.close_windows(now)
+        closed = self.ledger.close_windows(now)
         if library is self._library:
             # The plan on record is that of the files: what is due need not wait for the others' planning.
             self.dispatcher.start(library, progress=progress)
@@ -100,12 +102,14 @@ class Pipeline:
         self.dispatcher.start(library, progress=progress)
         released, told = self._release_all(plans, library, now, progress)
         self.releasing.carried_over(library)
+        if library is not self._library:
+            self.adopted()
         self._library, self._event, self._last = library, newest, now
         if wait:
             self.dispatcher.wait()
         notices += told
         return TickReport(
-            now, library.problems, released, self.dispatcher.sent(), tuple(missed), tuple(notices)
+            now, library.problems, released, self.dispatcher.sent(), tuple(closed), tuple(notices)
         )
 
     # ----------------------------------------------------------------- plan
@@ -249,8 +253,21 @@ class Pipeline:
         found = []
         for delivery in self.ledger.deliveries(states={State.HELD, State.UNKNOWN}):
             step = self.dispatcher.next_step(delivery, library)
-            told = waiting(delivery, step, orphaned=delivery.state is State.UNKNOWN and step is None)
+            orphaned = delivery.state is State.UNKNOWN and step is None
+            told = waiting(delivery, step, self.ledger.attempts(delivery.key), orphaned=orphaned)
             if told is not None:
+                found.append(told)
+        return found
+
+    def missed(self) -> list[Waiting]:
+        """What was planned and missed, for events still to come: a person may act, but need not."""
+        now = self.clock.now()
+        campaigns = self.reader.read(now).campaigns
+        found = []
+        for delivery in self.ledger.deliveries(states={State.MISSED}):
+            campaign = campaigns.get(delivery.key.campaign)
+            told = missed(delivery, self.ledger.attempts(delivery.key))
+            if told is not None and campaign is not None and now < campaign.event.starts:
                 found.append(told)
         return found
 

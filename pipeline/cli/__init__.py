@@ -31,7 +31,7 @@ COMMANDS = {
     "resolve": ("deliveries", "say whether an uncertain delivery was posted"),
     "retry": ("deliveries", "send a held or missed delivery after all"),
     "cancel": ("deliveries", "give up a delivery"),
-    "ledger": ("ledger", "export, import or back up the ledger"),
+    "ledger": ("ledger", "export, import, back up, check or adopt the ledger"),
 }
 
 

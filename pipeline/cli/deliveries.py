@@ -40,20 +40,22 @@ def _document(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "deliveries": [report.delivery_row(delivery) for delivery in deliveries],
         "next": report.next_row(deliveries),
-        "waiting": [
-            {
-                "id": str(one.delivery.key),
-                "happened": one.happened,
-                "known": one.known,
-                "answers": list(one.answers),
-            }
-            for one in pipeline.waiting()
-        ],
+        "waiting": [_told(one) for one in pipeline.waiting()],
+        "missed": [_told(one) for one in pipeline.missed()],
         "problems": [asdict(problem) for problem in pipeline.reader.read(pipeline.clock.now()).problems],
         "paused": [
             {"campaign": campaign, "channel": channel, "reason": reason}
             for (campaign, channel), reason in sorted(pipeline.ledger.paused().items())
         ],
+    }
+
+
+def _told(one: report.Waiting) -> dict[str, Any]:
+    return {
+        "id": str(one.delivery.key),
+        "happened": one.happened,
+        "known": one.known,
+        "answers": list(one.answers),
     }
 
 
@@ -77,10 +79,14 @@ def _show(document: dict[str, Any], problems: Sequence[Problem]) -> None:
         click.echo(f"next: {document['next']['id']} at {document['next']['due']}")
     for one in document["paused"]:
         click.echo(f"paused: {one['campaign']}/{one['channel']}: {one['reason']}")
-    for one in document["waiting"]:
-        click.echo(f"\n{one['id']} waits for you: {one['happened']}\n  {one['known']}")
-        for answer in one["answers"]:
-            click.echo(f"  {answer}")
+    for heading, ones in (
+        ("waits for you", document["waiting"]),
+        ("was missed, you may still act", document["missed"]),
+    ):
+        for one in ones:
+            click.echo(f"\n{one['id']} {heading}: {one['happened']}\n  {one['known']}")
+            for answer in one["answers"]:
+                click.echo(f"  {answer}")
     if problems:
         click.echo("\nproblems in the files (the last good version goes on):", err=True)
         click.echo(as_text(problems), err=True)

@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 
 @click.group("ledger")
 def ledger_command() -> None:
-    """Export, import or back up the ledger."""
+    """Export, import, back up, check or adopt the ledger."""
 
 
 @ledger_command.command("export")
@@ -38,10 +38,12 @@ def export_command(settings: Settings, quiet: bool, file: Path | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @project
 def import_command(settings: Settings, quiet: bool, file: Path) -> None:
-    """Read an export into an empty ledger. A ledger that holds anything is refused."""
+    """Read an export into an empty ledger, in place of a lost one.
+
+    A ledger that holds anything is refused. What may have been sent since the export becomes unknown.
+    """
     try:
-        with app.open_any_ledger(settings) as ledger, file.open(encoding="utf-8") as stream:
-            lines = ledger.import_(stream)
+        lines = app.import_ledger(settings, file)
     except UnicodeDecodeError as error:
         raise WrongUse(f"{file} is no export of a ledger: it is not UTF-8") from error
     if not quiet:
@@ -57,3 +59,25 @@ def backup_command(settings: Settings, quiet: bool, file: Path) -> None:
         ledger.backup(file)
     if not quiet:
         click.echo(f"the backup is {file}")
+
+
+@ledger_command.command("check")
+@project
+def check_command(settings: Settings, quiet: bool) -> None:
+    """Look for damage in all of the ledger's file. Each opening looks for the coarsest only."""
+    with app.open_existing_ledger(settings) as ledger:
+        ledger.check()
+    if not quiet:
+        click.echo("the ledger is sound")
+
+
+@ledger_command.command("adopt")
+@project
+def adopt_command(settings: Settings, quiet: bool) -> None:
+    """Say that the ledger, or a new one in place of a lost one, is this project's.
+
+    Nothing is deleted from it. After a loss, what was posted is forgotten: make sure nothing goes out twice.
+    """
+    app.adopt_ledger(settings)
+    if not quiet:
+        click.echo("from now on this is the project's ledger")

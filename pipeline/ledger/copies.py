@@ -1,7 +1,8 @@
 """The ledger as JSON lines for git or another machine, and as a backup file.
 
 What must stay true: export, import, export gives the same bytes. So rows come in the order of their keys,
-each with every column; events in the order in which they happened, without their numbers.
+each with every column; events in the order in which they happened, without their numbers. And an import that
+takes the place of a lost ledger never leaves to be sent what may have been sent since the export was made.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from sqlalchemy import Column, Connection, Table, exists, insert, select
+from sqlalchemy import Column, Connection, Table, exists, func, insert, or_, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
+from pipeline.delivery import Event
 from pipeline.errors import LedgerError, WrongUse
 from pipeline.ledger import migrations, rows
+from pipeline.ledger.records import Doubt
 from pipeline.ledger.room import Room
-from pipeline.ledger.schema import KEPT, Instant, events, instant_text
+from pipeline.ledger.schema import KEPT, Instant, deliveries, events, instant_text
+from pipeline.model import State
 
 FORMAT = "content-pipeline ledger"
 BATCH = 500  # rows of an import that are inserted together
@@ -53,9 +57,11 @@ class Copies(Room):
                     count += 1
         return count
 
-    def import_(self, stream: TextIO) -> int:
+    def import_(self, stream: TextIO, doubt: Doubt | None = None) -> int:
         """Read what `export` wrote into this empty ledger, all of it or nothing; the number of rows.
 
+        With `doubt` the import takes the place of a lost ledger: deliveries that may have been sent since
+        the export become `unknown`, and evidence decides.
         Raises WrongUse when the ledger is not empty, or for a line that is no row of an export (the
         message names the line), LedgerTooNew for an export of a later version.
         """
@@ -75,7 +81,35 @@ class Copies(Room):
                 while batch := list(islice(rows_of_table, BATCH)):
                     self._insert(connection, table, batch)
                     count += len(batch)
+            if doubt is not None:
+                self._doubt(connection, doubt)
             return count
+
+    def _doubt(self, connection: Connection, doubt: Doubt) -> None:
+        """What the export calls open but may have been sent since becomes unknown, with what would be sent.
+
+        A planned one may have been when its instant has come, a missed one when it was moved or retried.
+        """
+        newest = connection.scalar(select(func.max(events.c.at)))
+        if newest is None:
+            return
+        c = deliveries.c
+        suspect = or_(c.state == State.MISSED, (c.state == State.PLANNED) & (c.due <= doubt.now))
+        found = connection.execute(select(deliveries).where(suspect).order_by(*deliveries.primary_key))
+        for was in [rows.delivery(row) for row in found.mappings()]:
+            rendition = doubt.rendition(was)
+            if rendition is None:
+                continue
+            reason = (
+                "the ledger was restored from an export that knows nothing after "
+                f"{newest:%Y-%m-%d %H:%M:%S} UTC; it may have been sent since"
+            )
+            values = {
+                "sent_at": was.due,
+                "lease_until": doubt.now,
+                **rows.rendition_columns(rendition),
+            }
+            self._move(connection, was, Event.RESTORED_OLD, doubt.now, reason=reason, **values)
 
     def _insert(self, connection: Connection, table: Table, batch: Sequence[_Row]) -> None:
         """Insert them all at once; when the database refuses, one by one, to find the line it means."""

@@ -1,7 +1,8 @@
 """Engines, connections, transactions, and the one edge at which database errors become LedgerError.
 
 What must stay true: a write transaction on SQLite begins IMMEDIATE, so that what it read is still so when it
-writes; the data is on the disk when a write returns (WAL, synchronous=FULL); a closed ledger stays closed.
+writes; the data is on the disk when a write returns (WAL, synchronous=FULL); a closed ledger stays closed;
+and an SQLite file that is deleted or replaced while it is open is not used any more, nor made anew.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import StaticPool
 
-from pipeline.errors import BrokenEnvironment, LedgerError, WrongUse
+from pipeline.errors import BrokenEnvironment, LedgerError, LedgerGone, WrongUse
+
+# A file up to this size is checked each time it is opened (about 2 ms a megabyte), a larger one only when
+# the last process that had it open did not close it.
+SMALL = 16 * 2**20  # bytes
 
 LOCK_WAIT = 10.0  # seconds a write waits for another one; `?timeout=` in an SQLite URL replaces it
 
@@ -52,7 +57,8 @@ class Database:
         # An in-memory database is one connection, which threads take in turns.
         in_memory = self.is_sqlite and self.path is None
         self._turn: AbstractContextManager[Any] = threading.RLock() if in_memory else nullcontext()
-        self._closed = False
+        self.closed = False
+        self._file: tuple[int, int] | None = None  # device and inode of the SQLite file that is in use
 
     @property
     def is_sqlite(self) -> bool:
@@ -68,7 +74,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the ledger and writes nothing."""
-        with self._errors(), self._turn, self.engine.connect() as connection:
+        with self._errors(), self._turn, self._connected() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -80,7 +86,7 @@ class Database:
 
         Those with the same `one_at_a_time` follow each other; on SQLite all do.
         """
-        with self._errors(), self._turn, self.engine.connect() as connection:
+        with self._errors(), self._turn, self._connected() as connection:
             connection.execution_options(pipeline_writes=True)
             with connection.begin():
                 if one_at_a_time is not None and not self.is_sqlite:
@@ -88,15 +94,67 @@ class Database:
                     connection.execute(lock, {"name": one_at_a_time})
                 yield connection
 
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection to the file that was opened first, and to no other that has its name now."""
+        self._refuse_replaced()  # before SQLite could make an empty one in its place
+        with self.engine.connect() as connection:
+            self._refuse_replaced()
+            yield connection
+
+    def _refuse_replaced(self) -> None:
+        """Raises LedgerGone when the file is no longer the one in use. Costs one `stat`."""
+        if self.path is None:
+            return
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        else:
+            found = (status.st_dev, status.st_ino)
+        if self._file is None:
+            self._file = found
+        elif found != self._file:
+            raise LedgerGone(
+                f"the ledger {self.name} was {'replaced' if found else 'deleted'} while it was in use",
+                hint="Stop what uses it, put the newest backup or export back, then start again.",
+            )
+
+    def check(self, *, thorough: bool = True) -> None:
+        """Look for damage: in all of an SQLite file, its indexes too, or only at its structure.
+
+        Raises LedgerError. Of a server's database nothing is checked: that is its own affair.
+        """
+        if not self.is_sqlite:
+            return
+        with self.reading() as connection:
+            pragma = "integrity_check" if thorough else "quick_check"
+            verdict = connection.exec_driver_sql(f"PRAGMA {pragma}(1)").scalar_one()
+            if verdict != "ok":
+                raise self.explained(sqlite3.DatabaseError(f"malformed: {verdict}"))
+            stray = connection.exec_driver_sql("PRAGMA foreign_key_check").first() if thorough else None
+            if stray is not None:
+                raise self.explained(
+                    sqlite3.DatabaseError(f"malformed: a row of {stray[0]} lacks its parent")
+                )
+
+    def check_at_opening(self) -> None:
+        """Look for damage where it is likely or cheap: see SMALL. Raises LedgerError."""
+        if self.path is None or not self.path.exists():
+            return
+        left_open = self.path.with_name(f"{self.path.name}-wal").exists()
+        if left_open or self.path.stat().st_size <= SMALL:
+            self.check(thorough=False)
+
     def close(self) -> None:
         """Give every connection back. Closing twice is fine."""
         with self._turn:
-            self._closed = True
+            self.closed = True
             self.engine.dispose()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        if self._closed:
+        if self.closed:
             raise LedgerError(f"the ledger {self.name} is closed", hint="Open it again.")
         try:
             yield

@@ -21,8 +21,8 @@ from pipeline.ledger.copies import Copies
 from pipeline.ledger.database import Database
 from pipeline.ledger.decisions import Decisions
 from pipeline.ledger.plans import Plans
-from pipeline.ledger.records import HistoryRow
-from pipeline.ledger.schema import attempts, deliveries, events
+from pipeline.ledger.records import CampaignRecord, HistoryRow
+from pipeline.ledger.schema import KEPT, attempts, campaigns, deliveries, events
 from pipeline.ledger.sends import Sends, in_order
 from pipeline.ledger.shelf import Shelf
 from pipeline.model import Attempt, Delivery, DeliveryKey, State
@@ -42,9 +42,30 @@ class Ledger(Plans, Sends, Decisions, Shelf, Copies):
     ) -> None:
         self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here: then it can never be used again."""
+        return self._database.closed
+
     def close(self) -> None:
         """Release the database. Closing twice is fine; anything else afterwards is a LedgerError."""
         self._database.close()
+
+    def check(self) -> None:
+        """Look for damage: in all of an SQLite file; on a server only whether every table can be read.
+
+        Raises LedgerError, saying what to do.
+        """
+        self._database.check()
+        with self._database.reading() as connection:
+            for table in KEPT:
+                connection.execute(select(*table.primary_key).limit(1))
+
+    def campaigns(self) -> list[CampaignRecord]:
+        """Every campaign that was ever adopted, in order of id."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(campaigns).order_by(campaigns.c.id)).mappings()
+            return [CampaignRecord(**row) for row in found]
 
     def deliveries(
         self, campaign: str | None = None, states: Collection[State] | None = None
@@ -85,6 +106,7 @@ def open_ledger(url: str, *, now: datetime, probe: Callable[[str], None] = lambd
 
     `sqlite:///PATH` (its folder is made too), `sqlite://` in memory, or `postgresql://USER@HOST/DB`. `now`
     is noted as the instant of a migration; `probe` is told each step of one, before it is committed.
+    An SQLite file that is small or was not closed is looked over for damage first.
     Raises LedgerTooNew, LedgerError, WrongUse for a URL that is none, BrokenEnvironment when the driver for
     PostgreSQL is missing.
     """
@@ -92,6 +114,7 @@ def open_ledger(url: str, *, now: datetime, probe: Callable[[str], None] = lambd
     try:
         if database.path is not None:
             database.path.parent.mkdir(parents=True, exist_ok=True)
+        database.check_at_opening()
         with database.reading() as connection:
             found = migrations.version_of(connection)
             migrations.refuse_newer(found)

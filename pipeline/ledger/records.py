@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.model import State
+from pipeline.model import Delivery, Rendition, State
 
 # The remote id of a post that a person vouched for: the network's own id is not known. A receipt that
 # arrives later takes its place.
@@ -19,6 +20,18 @@ class CampaignRecord:
     id: str
     first_seen: datetime
     authority: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What an import needs to doubt: the instant (UTC) until which something may have been sent.
+
+    `rendition` gives the bytes that would have been sent, or None when nothing of the delivery is, or ever
+    will be, sent by the project as it is.
+    """
+
+    now: datetime
+    rendition: Callable[[Delivery], Rendition | None]
 
 
 @dataclass(frozen=True, slots=True)

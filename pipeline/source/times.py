@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator
 
+from pipeline.errors import BrokenEnvironment
 from pipeline.source.values import calendar_day, day, of_text, quoted, refuse, suggest
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -63,6 +64,13 @@ def zone_name(value: str) -> str:
             return ZoneInfo(value).key
         except (ZoneInfoNotFoundError, ValueError, OSError):
             pass  # told below, with a suggestion
+    if not available_timezones():
+        # The file is right. To take its zone for unknown would withdraw the campaign, to take UTC would post
+        # at another hour.
+        raise BrokenEnvironment(
+            "this machine has no time zone data",
+            hint="Install it (the system's tzdata, or `pip install tzdata`); nothing was sent or changed.",
+        )
     known = {name.lower(): name for name in available_timezones() if not _NO_ZONE.match(name)}
     cities = {name.rpartition("/")[2]: known[name] for name in sorted(known)}
     near = get_close_matches(value[:60].lower().replace(" ", "_"), [*known, *cities], n=1, cutoff=0.7)

@@ -114,21 +114,23 @@ def remote() -> Iterator[PromisingReceiver]:
         yield remote
 
 
-def test_whoever_chooses_sees_each_request_line(remote: PromisingReceiver):
-    lines: list[str] = []
+def test_whoever_chooses_sees_the_head_of_each_request(remote: PromisingReceiver):
+    heads: list[str] = []
 
-    def choose(line: str) -> Fault | None:
-        lines.append(line)
-        return faults.status(418, accepted=False) if line.startswith("GET") else None
+    def choose(head: str) -> Fault | None:
+        heads.append(head)
+        return faults.status(418, accepted=False) if head.startswith("GET") else None
 
     remote.faults.choose = choose
     statuses = []
     for method in ("GET", "POST"):
         connection = HTTPConnection("127.0.0.1", int(remote.url.rpartition(":")[2]))
-        connection.request(method, "/hook", body=b"")
+        connection.request(method, "/hook", body=b"{}", headers={"webhook-id": "msg_7"})
         statuses.append(connection.getresponse().status)
         connection.close()
-    assert (lines, statuses) == (["GET /hook", "POST /hook"], [418, 400])
+    assert statuses == [418, 400]
+    assert [head.partition(" HTTP/")[0] for head in heads] == ["GET /hook", "POST /hook"]
+    assert all("webhook-id: msg_7" in head and "{}" not in head for head in heads)
     assert [seen.method for seen in remote.seen] == ["POST"]
 
 

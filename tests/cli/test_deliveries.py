@@ -62,6 +62,18 @@ def test_a_held_delivery_waits_for_a_person(project):
     assert len(waits["answers"]) == 2
 
 
+def test_a_missed_delivery_is_told_and_asks_for_nothing(project):
+    with project.ledger() as ledger:
+        was = planned(ledger)
+        assert ledger.close_windows(was.closes) == [was.key]
+    ran = project.run("status")
+    assert "fete/p0/outbox was missed, you may still act: it was due at" in ran.out
+    assert "pipeline retry fete/p0/outbox" in ran.out
+    (missed,) = project.run("status --json").json()["missed"]
+    assert missed["id"] == "fete/p0/outbox"
+    assert "its window closed" in missed["happened"]
+
+
 def test_an_unknown_delivery_whose_channel_is_gone_waits_for_a_person(project):
     with project.ledger() as ledger:
         unknown(ledger)

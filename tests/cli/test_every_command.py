@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.cli import COMMANDS, cli
 from tests.cli.commands import REPOSITORY, Project, held, published, run, spawn, unknown
 
-GROUPED = [f"ledger {name}" for name in ("export", "import", "backup")]
+GROUPED = [f"ledger {name}" for name in ("export", "import", "backup", "check", "adopt")]
 
 # Every command with words that are right for a project whose only delivery is held.
 WORDS = {

@@ -1,4 +1,4 @@
-"""`ledger export`, `import`, `backup`."""
+"""`ledger export`, `import`, `backup`, `check`, `adopt`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ def test_a_backup_is_a_ledger(busy, tmp_path):
     ours = spawn("status", "--json", folder=busy.root, status=3).json()["deliveries"]
     theirs = spawn("status", "--json", "--ledger", f"sqlite:///{copy}", folder=busy.root, status=3).json()
     assert theirs["deliveries"] == ours
+
+
+def test_a_sound_ledger_is_told_so_and_a_damaged_one_refused(busy):
+    assert busy.run("ledger check").out == "the ledger is sound\n"
+    path = busy.root / "state/ledger.db"
+    path.write_bytes(path.read_bytes()[:6000])
+    assert "malformed" in busy.run("ledger check", status=4).err
+
+
+def test_adopting_says_so_and_keeps_everything(busy):
+    with busy.ledger() as ledger:
+        before = ledger.deliveries()
+    assert busy.run("ledger adopt").out == "from now on this is the project's ledger\n"
+    with busy.ledger() as ledger:
+        assert ledger.deliveries() == before
+        assert ledger.good_files() == {}
 
 
 def test_a_backup_never_replaces_the_ledger_itself(busy):

@@ -108,7 +108,7 @@ def test_links_between_documents_lead_somewhere(page):
 def test_every_module_is_in_the_architecture():
     page = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
     for path in (ROOT / "pipeline").iterdir():
-        if path.name.startswith("_") or path.name in {"py.typed"}:
+        if path.name.startswith("_") or path.name == "py.typed":
             continue
         name = f"{path.name}/" if path.is_dir() else path.name
         assert f"`{name}`" in page, f"{name} is not in docs/ARCHITECTURE.md"

@@ -15,9 +15,9 @@ import pytest
 from pipeline.clock import VirtualClock
 from pipeline.delivery import Event, Step
 from pipeline.errors import LedgerError, LedgerTooNew, PipelineError, WrongUse
-from pipeline.ledger import Ledger, open_ledger
+from pipeline.ledger import Doubt, Ledger, open_ledger
 from pipeline.ledger.migrations import NEWEST
-from pipeline.model import Entry, Image, Release, Slot
+from pipeline.model import Entry, Image, Release, Slot, State
 from tests.ledger.scene import START, TODAY, Scene, exported, receipt, rendition
 
 ENTRY = Entry(
@@ -84,6 +84,36 @@ def test_an_export_is_fit_for_a_diff(scene: Scene) -> None:
     delivery = next(line for line in lines[1:] if line["table"] == "deliveries")
     assert delivery["body"] == "AMO/IGJ5dGVzIG9mIGxpbGxlL291aXN0b2NrL291dGJveA=="
     assert "é" in exported(scene.ledger)
+
+
+def test_an_import_in_place_of_a_lost_ledger_doubts_what_may_have_been_sent_since(ledger: Ledger) -> None:
+    day = timedelta(days=1)
+    with open_ledger("sqlite://", now=START) as lost:
+        scene = Scene(lost, VirtualClock(START))
+        due, ahead = scene.key("due"), scene.key("ahead")
+        missed, nobody = scene.key("missed"), scene.key("nobody")
+        scene.create(due)
+        scene.create(ahead, day=TODAY + day, due=START + day, closes=START + 2 * day)
+        scene.create(missed, day=TODAY - day, state=State.MISSED, reason="its window closed")
+        scene.create(nobody, day=TODAY - 2 * day)
+        document = exported(lost)
+    later = START + timedelta(minutes=5)
+    doubt = Doubt(later, lambda was: None if was.key == nobody else rendition(was.key))
+    ledger.import_(io.StringIO(document), doubt)
+    states = {one.key.entry: one.state for one in ledger.deliveries()}
+    assert states == {
+        "due": State.UNKNOWN,
+        "missed": State.UNKNOWN,
+        "ahead": State.PLANNED,
+        "nobody": State.PLANNED,
+    }
+    doubted = ledger.delivery(due)
+    assert doubted is not None
+    assert doubted.rendition == rendition(due)
+    assert (doubted.sent_at, doubted.lease_until, doubted.attempts) == (START, later, 0)
+    assert "knows nothing after 2016-04-11 07:00:00 UTC" in str(doubted.reason)
+    assert ledger.history(due)[-1].event == Event.RESTORED_OLD
+    assert ledger.absent(doubted, later).state is State.PLANNED
 
 
 def test_only_an_empty_ledger_takes_an_import(scene: Scene) -> None:

@@ -27,6 +27,8 @@ SEEN = Delivery(KEY, "outbox", State.UNKNOWN, START.date(), START, LATER)
 Call = Callable[[Ledger, Path], object]
 
 READS: dict[str, Call] = {
+    "campaigns": lambda ledger, _: ledger.campaigns(),
+    "check": lambda ledger, _: ledger.check(),
     "campaign": lambda ledger, _: ledger.campaign("lille"),
     "touched": lambda ledger, _: ledger.touched(0),
     "slots": lambda ledger, _: ledger.slots("lille"),
@@ -86,7 +88,7 @@ def hasty(path: Path) -> Iterator[Ledger]:
 
 def test_the_list_is_complete() -> None:
     public = {name for name in dir(Ledger) if not name.startswith("_")}
-    assert public - METHODS.keys() == {"close"}
+    assert public - METHODS.keys() == {"close", "closed"}
     assert not READS.keys() & WRITES.keys()
 
 

@@ -102,7 +102,7 @@ def pipeline(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     command, *options = words
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", command, "--root", str(root), *options],
+        [sys.executable, "-m", "pipeline", *command.split(), "--root", str(root), *options],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

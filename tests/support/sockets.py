@@ -15,12 +15,11 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class BareServer:
-    """Counts connections and requests, and lets `behaviour` answer. The socket is closed after it returns."""
+    """Counts connections, and lets `behaviour` answer. The socket is closed after it returns."""
 
     def __init__(self, behaviour: Behaviour, family: int = socket.AF_INET) -> None:
         self.behaviour = behaviour
         self.connections = 0
-        self.ended = threading.Event()
         host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
         self._listener = socket.create_server((host, 0), family=family)
         self.port: int = self._listener.getsockname()[1]
@@ -48,7 +47,6 @@ class BareServer:
             self.behaviour(connection)
 
     def close(self) -> None:
-        self.ended.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

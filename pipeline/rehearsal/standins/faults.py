@@ -97,7 +97,7 @@ def _taken(accepted: bool) -> str:  # noqa: FBT001  # a word for each
 class Faults:
     """Which fault the next exchange meets: those given one by one, then the standing one, if any.
 
-    `choose`, when set, decides instead; it is called with the request's first line, such as `POST /hook`.
+    `choose`, when set, decides instead; it is called with the request's head: its first line and its fields.
     """
 
     queued: deque[Fault] = field(default_factory=deque)
@@ -109,10 +109,10 @@ class Faults:
         """The next exchanges meet these, one each."""
         self.queued.extend(faults)
 
-    def take(self, line: str) -> Fault | None:
+    def take(self, head: str) -> Fault | None:
         """The fault of an exchange that has just begun."""
         if self.choose is not None:
-            fault = self.choose(line)
+            fault = self.choose(head)
         else:
             fault = self.queued.popleft() if self.queued else self.standing
         if fault is not None:
@@ -164,8 +164,8 @@ class FaultProxy:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await _request(reader)
-        line = request.partition(b" HTTP/")[0].decode("latin-1")
-        fault = self._faults.take(line) or Fault("none", accepted=True)
+        head = request.partition(b"\r\n\r\n")[0].decode("latin-1")
+        fault = self._faults.take(head) or Fault("none", accepted=True)
         await _wait(fault.before)
         answer = await self._ask(request) if fault.accepted else b""
         await _wait(fault.after)
