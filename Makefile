@@ -63,6 +63,9 @@ test: setup ## Run the whole suite; hold the modules that carry the promises to 
 	$(BIN)/python .ci/branch_coverage.py --floor 95 \
 		pipeline/planning.py pipeline/composing.py pipeline/delivery.py pipeline/dispatch.py 'pipeline/ledger/*'
 
+proof: setup ## Run the tests that take their time, which `make test` leaves out
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
+
 lint: setup ## Check style, types and import rules; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from pipeline.model import (
     AuthFailed,
@@ -182,6 +183,8 @@ def after(
         case Unknown(detail, until):
             # Once the window has closed nothing is repeated: no network may keep a person from being asked.
             return Step(Event.NO_ANSWER, detail, max(pause, min(until, delivery.closes)) if until else pause)
+        case _ as never:
+            assert_never(never)
 
 
 def wait_before_next(key: DeliveryKey, attempts: int, policy: Policy = POLICY) -> timedelta:
@@ -256,6 +259,8 @@ def _key_ends(key: Key, sent_at: datetime, policy: Policy) -> datetime:
             return sent_at + window - policy.room  # for a stall after the last look at the clock
         case NoKey():
             return sent_at
+        case _ as never:
+            assert_never(never)
 
 
 def lease_length(traits: Traits, policy: Policy = POLICY) -> timedelta:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from queue import SimpleQueue
+from typing import assert_never
 from uuid import uuid4
 
 from pipeline.channels.base import (
@@ -275,6 +276,8 @@ class Dispatcher:
                 # status says what is known and what each answer would do; the files may yet change
                 later = now + LOOK_AGAIN
                 self._ledger.note(key, State.UNKNOWN, reason=way.delivery.reason, not_before=later, now=now)
+            case _ as never:
+                assert_never(never)
         return State.UNKNOWN
 
     def next_step(self, delivery: Delivery, library: Library) -> NextStep | None:
@@ -320,8 +323,7 @@ class Dispatcher:
             return None
 
     def _send(self, way: _Way, claimed: Delivery, *, repeated: bool) -> State | None:
-        if claimed.rendition is None:
-            raise ValueError(f"{claimed.key} was claimed without a rendition")
+        assert claimed.rendition is not None  # a claim stores it
         outcome = self._publish(way.channel, claimed.rendition, claimed)
         self._probe("after reply")
         now = self._clock.now()
@@ -374,8 +376,8 @@ class Dispatcher:
 
     def _look_up(self, way: _Way, now: datetime, *, believe_absence: bool) -> State:
         delivery = way.delivery
-        if delivery.rendition is None or delivery.sent_at is None:
-            raise ValueError(f"{delivery.key} is unknown but was never claimed")
+        assert delivery.rendition is not None  # what is unknown was claimed
+        assert delivery.sent_at is not None
         sighting = way.channel.find(delivery.rendition, delivery.sent_at - CLOCKS_APART)
         if isinstance(sighting, Found):
             return self._ledger.found(delivery.key, sighting.receipt, now).state

@@ -109,11 +109,12 @@ def plan(
     waiting = [entry for entry in members if entry.id not in kept]
     since = None if over else now
     moves = campaign.posting.missed is MissedPolicy.MOVE and not over
-    moved = {entry.id for entry in waiting if moves and _missed_its_pin(campaign, entry, records, now)}
+    had_a_day = records.keys() | kept.keys()
+    loose = {e.id for e in members if moves and e.id in had_a_day and _pin_has_passed(campaign, e, now)}
     free = _free_days(campaign, set(settled_days.values()), since)
-    placed, unplaced = _place(waiting, free, campaign, loose=moved)
+    placed, unplaced = _place(waiting, free, campaign, loose)
     if moves:
-        placed, unplaced = _with_missed(campaign, members, kept, placed, unplaced, moved, now)
+        placed, unplaced = _with_missed(campaign, members, kept, placed, unplaced, loose, now)
     for entry_id in placed:
         standing[entry_id] = Standing.AHEAD
     days = settled_days | placed
@@ -186,7 +187,7 @@ def _with_missed(
     kept: dict[str, tuple[date, Standing]],
     placed: dict[str, date],
     unplaced: list[Unplaced],
-    moved: set[str],
+    loose: set[str],
     now: datetime,
 ) -> tuple[dict[str, date], list[Unplaced]]:
     """Give free days to missed entries, the first in order first, for as long as all others keep a day.
@@ -194,24 +195,21 @@ def _with_missed(
     Everything is then placed again in the campaign's order, so that this plan and the next agree.
     """
     taken = {day for day, _ in kept.values()}
-    joined = moved
+    joined: set[str] = set()
     for candidate in (
         entry.id for entry in members if kept.get(entry.id, (None, None))[1] is Standing.MISSED
     ):
         attempt = [entry for entry in members if entry.id not in kept or entry.id in joined | {candidate}]
-        trial, left = _place(attempt, _free_days(campaign, taken, now), campaign, loose=joined | {candidate})
-        if len(left) > len(unplaced):
-            break
-        joined = joined | {candidate}
-        placed, unplaced = trial, left
+        trial, left = _place(attempt, _free_days(campaign, taken, now), campaign, loose)
+        if len(left) <= len(unplaced):
+            joined.add(candidate)
+            placed, unplaced = trial, left
     return placed, unplaced
 
 
-def _missed_its_pin(
-    campaign: Campaign, entry: Entry, records: Mapping[str, SlotRecord], now: datetime
-) -> bool:
-    """Whether the entry had a day before and its pin has passed: it was moved, and moves freely now."""
-    return entry.pinned is not None and entry.id in records and first_due(campaign, entry.pinned) <= now
+def _pin_has_passed(campaign: Campaign, entry: Entry, now: datetime) -> bool:
+    """Whether the day of the pin is over: an entry that missed it, or was moved since, takes any day."""
+    return entry.pinned is not None and first_due(campaign, entry.pinned) <= now
 
 
 def _free_days(campaign: Campaign, taken: set[date], since: datetime | None) -> Iterator[date]:

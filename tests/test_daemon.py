@@ -77,7 +77,7 @@ def test_a_slow_account_delays_no_other(tmp_path: Path):
 # --------------------------------------------------------------------------- two of them
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def shared_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/shared.db"
@@ -148,7 +148,7 @@ def test_a_run_lock_that_cannot_be_made_says_where(tmp_path: Path):
 # --------------------------------------------------------------------------- its end
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_lets_the_send_in_hand_end_and_begins_no_other(tmp_path: Path, number: signal.Signals):
     project = soon(tmp_path, SECOND)
     for name in ("a", "b"):

@@ -508,3 +508,60 @@ def test_an_error_of_the_ledger_in_a_thread_is_raised_by_the_next_look(file_ledg
     stage.dispatcher.start(stage.library)
     with pytest.raises(LedgerError):
         stage.dispatcher.wait()
+
+
+def test_what_becomes_due_while_its_account_is_busy_is_told_when_that_ends(file_ledger):
+    stage = Stage(file_ledger, workers=2)
+    gate = stage.channels["outbox"] = Gate(clock=stage.clock)
+    stage.library = Library(make_entries("a", "b"), {"lille": stage.campaign}, ())
+    stage.dispatcher.start(stage.library)
+    assert gate.reached.wait(20)
+    later = Create(
+        DeliveryKey("lille", "b", "outbox"), "outbox", date(2016, 4, 12), DUE, DUE + timedelta(hours=6)
+    )
+    file_ledger.apply_plan("lille", [Slot("lille", "a", DAY, DUE, 10)], [later], DUE)
+    told = threading.Event()
+    stage.dispatcher.start(stage.library, progress=told.set)  # the account is still at the first one
+    gate.open.set()
+    stage.dispatcher.wait()
+    stage.dispatcher.start(stage.library)
+    stage.dispatcher.wait()
+    assert stage.state(later.key) is State.PUBLISHED
+    stage.dispatcher.stop()
+
+
+def test_an_account_that_has_not_begun_when_all_stops_sends_nothing(file_ledger):
+    stage = Stage(file_ledger, channels=("first", "second"), workers=1)
+    gate = stage.channels["first"] = Gate(clock=stage.clock)
+    stage.dispatcher.start(stage.library)
+    assert gate.reached.wait(20)
+    stopping = threading.Thread(target=stage.dispatcher.stop)
+    stopping.start()
+    gate.open.set()
+    stopping.join(20)
+    assert stage.state(DeliveryKey("lille", "a", "first")) is State.PUBLISHED
+    assert stage.state(DeliveryKey("lille", "a", "second")) is State.PLANNED
+
+
+def test_without_threads_there_is_nothing_to_wait_for(stage):
+    stage.dispatcher.stop()
+    assert stage.round() is State.PLANNED
+    assert stage.posts == 0
+
+
+def test_a_repeat_that_somebody_else_began_first_is_left_to_them(ledger):
+    stage = Stage(ledger)
+    stage.channel.fail("publish", no_answer(accepted=True))
+    stage.round()
+    stage.clock.advance(timedelta(minutes=2))
+    other = stage.another()
+
+    def overtaken(_campaign, config):
+        if ledger.delivery(KEY).state is State.UNKNOWN:
+            other.reconcile(KEY, stage.library)
+        return stage.channels[config.id]
+
+    late = stage.another(open_channel=overtaken)
+    assert late.reconcile(KEY, stage.library) is None
+    assert stage.state() is State.PUBLISHED
+    assert stage.posts == 1

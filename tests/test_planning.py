@@ -265,6 +265,16 @@ def test_a_campaign_of_feeds_alone_is_settled_by_its_release():
     ].date == date(2016, 4, 19 + 1)
 
 
+def test_a_missed_entry_obeys_a_pin_that_is_still_ahead():
+    held = {"a": Record("a", date(2016, 4, 12), (State.MISSED,))}
+    for pinned, expected in (
+        (date(2016, 4, 16), 16),
+        (date(2016, 4, 21), 12),
+    ):  # the event's own day is no day
+        entries = {"a": make_entry("a", pinned=pinned)}
+        assert days(plan(make_campaign(), entries, held, april(13))) == {"a": expected}
+
+
 # --------------------------------------------------------------------------- over
 
 
@@ -475,7 +485,7 @@ def test_no_day_twice_no_entry_twice_nothing_after_the_event_order_kept_publishe
         assert {e.id for e in entries.values() if not e.draft and e.id in order} <= placed
 
 
-@settings(max_examples=200)
+@settings(max_examples=300)
 @given(scenes())
 def test_planning_again_changes_nothing(scene):
     campaign, entries, held, now = scene

@@ -214,6 +214,7 @@ def test_another_projects_export_is_refused(tmp_path):
     assert deliveries(scene) == []
 
 
+@pytest.mark.long
 def test_the_commands_bring_a_lost_ledger_back(tmp_path):
     """With the real outbox, in processes: export, post, lose, refuse, import, settle."""
     project = Project(tmp_path, processes.CLOCK.now() - 10 * MINUTE)

@@ -27,6 +27,7 @@ def test_nothing_twice_and_nothing_lost(tmp_path):
     assert not any(rows[name].unsure for name in ("permanent", "timed with lookup", "lookup")), told
 
 
+@pytest.mark.long
 def test_without_its_protection_it_fails(tmp_path, capsys):
     """Twice is found out: the servers count, and not what we believe."""
     words = ["--deliveries", "60", "--break", "requeue", "--keep", str(tmp_path / "new")]

@@ -284,6 +284,7 @@ def test_colour_on_a_terminal_unless_it_is_not_wanted(project):
     assert b"p0" in plain
 
 
+@pytest.mark.long
 def test_an_old_terminal_gets_what_it_can_show(project):
     project.write_entry("p0", title="Été — 日本")
     for command in ("plan", "status", "check", "rehearse"):

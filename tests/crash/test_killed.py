@@ -128,7 +128,7 @@ def test_a_first_start_that_is_killed_while_it_makes_the_ledger_leaves_no_half_o
     assert project.states() == {"lille/a/outbox": "planned"}
 
 
-@pytest.mark.parametrize("point", ["after claim", "after reply"])
+@pytest.mark.parametrize("point", ["after claim", pytest.param("after reply", marks=pytest.mark.long)])
 def test_a_daemon_killed_in_its_slot_is_followed_by_one_that_finishes(
     tmp_path: Path, victims: Victims, point: str
 ):
@@ -143,6 +143,7 @@ def test_a_daemon_killed_in_its_slot_is_followed_by_one_that_finishes(
     assert project.states() == {"lille/a/outbox": "published"}
 
 
+@pytest.mark.long
 def test_a_daemon_killed_before_its_slot_is_followed_by_one_that_is_on_time(tmp_path: Path):
     project = Project(tmp_path, SystemClock().now() + 7 * SECOND)
     project.entry("a")

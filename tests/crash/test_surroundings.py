@@ -237,6 +237,7 @@ def ledger_of_kind(kind: str, folder: Path) -> Iterator[str]:
         pytest.skip(str(missing))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_eight_daemons_on_one_ledger_send_each_post_once(tmp_path: Path, kind: str):
     with ledger_of_kind(kind, tmp_path) as url:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import feedparser
@@ -124,6 +124,7 @@ def write_year(root, *, zone, event, count=105):
     return settings_of(root)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("zone", "event"), [("Europe/Paris", "2016-12-31"), ("Pacific/Chatham", "2017-01-01")]
 )
@@ -136,6 +137,15 @@ def test_a_leap_year_of_sundays_and_mondays_through_both_clock_changes(tmp_path,
     assert {day.weekday() for day in days} == {6, 0}
     assert {delivery.state for delivery in result.deliveries} == {State.PUBLISHED}
     assert all(delivery.published_at == delivery.due for delivery in result.deliveries)
+
+
+def test_the_night_on_which_clocks_go_forward(tmp_path):
+    settings = write_year(tmp_path, zone="Europe/Paris", event="2016-03-30", count=8)
+    result = app.rehearse_project(settings, tmp_path / "out")
+    due = {delivery.date: delivery.due for delivery in result.deliveries}
+    assert due[date(2016, 3, 27)] == datetime(2016, 3, 27, 1, 0, tzinfo=UTC)  # 03:00, since 02:30 is not
+    assert due[date(2016, 3, 28)] == datetime(2016, 3, 28, 0, 30, tzinfo=UTC)
+    assert {delivery.state for delivery in result.deliveries} == {State.PUBLISHED}
 
 
 # --------------------------------------------------------------------------- the folder
