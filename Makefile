@@ -63,7 +63,7 @@ test: setup ## Run the suite
 # Measuring costs the suite a third of its time, so it is done apart, with the tests of the guarded modules alone.
 coverage: setup ## Hold the modules that carry the promises to their coverage of branches
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= -q $(PYTEST_ARGS) tests/ledger \
-		$(addprefix tests/test_,$(addsuffix .py,planning composing delivery dispatch dispatch_regressions policy receipts))
+		$(addprefix tests/test_,$(addsuffix .py,planning composing delivery dispatch dispatch_regressions policy receipts tick))
 	$(BIN)/coverage report
 	$(BIN)/python .ci/branch_coverage.py --floor 95 \
 		pipeline/planning.py pipeline/composing.py pipeline/delivery.py pipeline/dispatch.py 'pipeline/ledger/*'
