@@ -254,6 +254,7 @@ def test_without_an_understandable_answer_the_outcome_is_unknown(name: str):
 @pytest.mark.parametrize(
     "sent", [{"headers": {"X-Long": "x" * (32 << 20)}}, {"body": b"x" * (32 << 20)}], ids=["head", "body"]
 )
+@pytest.mark.long
 def test_a_server_that_does_not_read_is_cut_at_the_limit(sent):
     def never_read(connection: socket.socket) -> None:
         threading.Event().wait(3.5)

@@ -243,6 +243,7 @@ def test_whatever_the_state_no_command_ends_in_a_traceback(project, command, pre
 # --------------------------------------------------------------------------- output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["check", "plan", "status", "rehearse", "tick"])
 def test_no_escape_codes_where_there_is_no_terminal(busy, command):
     ran = spawn(command, folder=busy.root, status=3 if command in ("status", "tick") else 0, FORCE_COLOR="1")
@@ -277,6 +278,7 @@ def on_a_terminal(folder: Path, *words: str, **environment: str) -> bytes:
         os.close(ours)
 
 
+@pytest.mark.long
 def test_colour_on_a_terminal_unless_it_is_not_wanted(project):
     assert b"\x1b[" in on_a_terminal(project.root, "plan")
     plain = on_a_terminal(project.root, "plan", NO_COLOR="1")

@@ -303,12 +303,14 @@ def test_nothing_twice_and_nothing_lost_in_memory(network):
     play(network, in_memory, share=10)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_nothing_twice_and_nothing_lost_on_disk(network):
     play(network, on_disk, share=50)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_nothing_twice_and_nothing_lost_on_postgresql(network, cluster):
