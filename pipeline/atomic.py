@@ -1,8 +1,8 @@
 """Files that are replaced as a whole: a reader sees the old bytes or the new ones, never half.
 
 What must stay true: same bytes leave the file alone, its mtime included, so that web servers' validators
-stay honest; what `write` returned from is on the disk; a process killed at any point leaves at worst a
-hidden temporary file, which a later write into the same folder removes.
+stay honest; what `write` returned from is on the disk, unless it was told not to wait; a process killed at
+any point leaves at worst a hidden temporary file, which a later write into the same folder removes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ TEMPORARY_PREFIX = ".pipeline-writing-"
 ABANDONED_AFTER_NS = 3600 * 10**9
 
 
-def write(path: Path, data: bytes) -> bool:
-    """Make `path` hold exactly `data` (mode 0644), its folder included. True if the bytes changed.
+def write(path: Path, data: bytes, *, mode: int = 0o644, flush: bool = True) -> bool:
+    """Make `path` hold exactly `data`, its folder included. True if the bytes changed.
 
+    `mode` is that of a file whose bytes change: public files are for everybody, secrets for their owner.
+    Without `flush` it returns before the bytes are on the disk, which is what takes the time: a power cut may
+    then leave a shorter file, or the old one. That is for what can be made anew, and whose length is watched.
     Several processes may write the same path at once: the last one to finish wins. Raises OSError as the
     system gave it; `path` then holds what it held before, unless only the final flush of the folder failed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     changed = not _holds(path, data)
     if changed:
-        _replace(path, data)
-    # Also without a change: whoever wrote these bytes may have been killed before this flush.
-    _flush_folder(path.parent)
+        _replace(path, data, mode, flush=flush)
+    if flush:
+        # Also without a change: whoever wrote these bytes may have been killed before this flush.
+        _flush_folder(path.parent)
     return changed
 
 
@@ -39,16 +43,17 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, mode: int, *, flush: bool) -> None:
     temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             # A umask must not hide a public file from the web server.
-            os.fchmod(descriptor, 0o644)
-            os.fsync(descriptor)
+            os.fchmod(descriptor, mode)
+            if flush:
+                os.fsync(descriptor)
             written = os.fstat(descriptor).st_mtime_ns
         temporary.replace(path)
     except BaseException:

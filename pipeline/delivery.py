@@ -91,6 +91,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (S.CANCELLED, E.RESTORED): S.PLANNED,
     # What an export calls open may have been sent after it was made.
     (S.PLANNED, E.RESTORED_OLD): S.UNKNOWN,
+    (S.HELD, E.RESTORED_OLD): S.UNKNOWN,
     (S.MISSED, E.RESTORED_OLD): S.UNKNOWN,
     (S.PUBLISHED, E.EDITED): S.PUBLISHED,
     (S.PUBLISHED, E.DELETED): S.DELETED,
@@ -121,7 +122,7 @@ def allowed_from(event: Event) -> frozenset[State]:
 
 # --------------------------------------------------------------------------- after an attempt
 
-MAX_ATTEMPTS = 8
+MAX_ATTEMPTS = 20  # with the waits below, more than a late window of six hours: an outage asks nobody
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(minutes=30)
 ROOM = timedelta(seconds=5)  # what a process may lose before it sends, and to write the answer down
@@ -187,7 +188,7 @@ def after(
             assert_never(never)
 
 
-def wait_before_next(key: DeliveryKey, attempts: int, policy: Policy = POLICY) -> timedelta:
+def wait_before_next(key: DeliveryKey | str, attempts: int, policy: Policy = POLICY) -> timedelta:
     """Doubling from the first wait to the longest, spread by up to a quarter.
 
     The spread comes from the key, not from chance: a rehearsal shows the very instants of the real run.

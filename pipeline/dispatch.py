@@ -1,12 +1,13 @@
 """The only place that claims, sends, records and reconciles.
 
-A send is five steps in this order, and nothing that follows a step may repeat it:
+A send is six steps in this order, and nothing that follows a claim may repeat it:
 
 1. compose and render, while nothing is at stake;
-2. claim: the bytes, the key, the lease and the attempt are committed;
-3. send: one request, no transaction open;
-4. record: the receipt before anything else;
-5. whatever went unanswered is `unknown`, and is settled by evidence only.
+2. prepare: a session, pictures; it posts nothing, so a crash here costs no more than the same again;
+3. claim: the bytes, the key, the lease and the attempt are committed;
+4. send: one request, no transaction open;
+5. record: the receipt before anything else;
+6. whatever went unanswered is `unknown`, and is settled by evidence only.
 
 `deliver` is complete in itself: any process on any machine that shares the ledger may call it, and the
 claim decides who sends.
@@ -28,15 +29,12 @@ from uuid import uuid4
 
 from pipeline.channels.base import (
     Absent,
-    AuthFailedError,
     CannotTell,
     Channel,
     DoesNotFit,
     Found,
-    NotAcceptedError,
-    OutcomeUnknownError,
-    RateLimitedError,
     RejectedError,
+    Sighting,
 )
 from pipeline.clock import Clock
 from pipeline.composing import TemplateProblem, compose
@@ -49,7 +47,6 @@ from pipeline.delivery import (
     Repeat,
     WaitUntil,
     after,
-    in_time,
     lease_length,
     settle,
 )
@@ -57,38 +54,29 @@ from pipeline.errors import LedgerError, LostRace
 from pipeline.ledger import Ledger
 from pipeline.library import Library
 from pipeline.model import (
-    AuthFailed,
     Campaign,
     ChannelConfig,
     Delivery,
     DeliveryKey,
     NotAccepted,
     Outcome,
-    Published,
-    RateLimited,
-    Rejected,
     Rendition,
     State,
-    Unknown,
 )
 from pipeline.receipts import record_surely
+from pipeline.sending import Probe, Sender, no_probe
 
 log = logging.getLogger(__name__)
 
 OpenChannel = Callable[[Campaign, ChannelConfig], Channel]
-Probe = Callable[[str], None]
 LOOK_AGAIN = timedelta(hours=1)
 CLOCKS_APART = timedelta(minutes=5)  # how far a network's clock may be behind ours
 
 Account = tuple[str, str]  # network and channel id: campaigns that share both share the credentials
 
 
-def no_probe(_point: str) -> None:
-    """Nothing happens at the named point. Crash tests give a probe that ends the process there."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Way:
+class Way:
     """A delivery with the campaign and the opened channel it goes through."""
 
     delivery: Delivery
@@ -116,6 +104,7 @@ class Dispatcher:
         self._open_channel = open_channel
         self._probe = probe
         self._policy = policy
+        self.sender = Sender(clock, policy, probe)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="send") if workers else None
         self._busy: dict[Account, Future[bool]] = {}
         self._lock = threading.Lock()
@@ -235,7 +224,7 @@ class Dispatcher:
 
     def deliver(self, key: DeliveryKey, library: Library) -> State | None:
         """Send one planned delivery, if due and nobody else has it. Its state after, None if not ours."""
-        way = self._way(key, library)
+        way = self.way(key, library)
         if way is None or way.delivery.state is not State.PLANNED:
             return way.delivery.state if way else None
         now = self._clock.now()
@@ -244,30 +233,30 @@ class Dispatcher:
         rendition = self._render(way, library, now)
         if rendition is None:
             return way.delivery.state
+        rendition, obstacle = self.sender.prepare(way.channel, rendition)
         lease = uuid4().hex
         self._probe("before claim")
+        now = self._clock.now()
+        if now >= way.campaign.event.starts:  # preparing took its time
+            return way.delivery.state
         try:
             claimed = self._ledger.claim(key, rendition, lease, self._lease_end(way, now), now)
         except LostRace:
             return None
         self._probe("after claim")
-        return self._send(way, claimed, repeated=False)
+        # What stood in the way of preparing ends the attempt as if the post itself had met it.
+        outcome = obstacle or self.sender.publish(way.channel, claimed)
+        return self._record(claimed, outcome, repeated=False)
 
     def reconcile(self, key: DeliveryKey, library: Library) -> State | None:
         """Take the next step out of `unknown`, if there is one. Its state after, None if not ours."""
-        way = self._way(key, library)
+        way = self.way(key, library)
         if way is None or way.delivery.state is not State.UNKNOWN:
             return way.delivery.state if way else None
         now = self._clock.now()
         match settle(way.delivery, way.channel.traits, now, self._policy):
             case Repeat():
-                lease = uuid4().hex
-                try:
-                    claimed = self._ledger.repeat(key, lease, self._lease_end(way, now), now)
-                except LostRace:
-                    return None
-                self._probe("after repeat")
-                return self._send(way, claimed, repeated=True)
+                return self._repeat(way)
             case LookUp(believe_absence):
                 return self._look_up(way, now, believe_absence=believe_absence)
             case WaitUntil(instant):
@@ -282,7 +271,7 @@ class Dispatcher:
 
     def next_step(self, delivery: Delivery, library: Library) -> NextStep | None:
         """What would settle an unknown delivery now; None when its channel is no longer in the files."""
-        way = self._way(delivery.key, library)
+        way = self.way(delivery.key, library)
         if way is None or way.delivery.state is not State.UNKNOWN:
             return None
         now = self._clock.now()
@@ -293,18 +282,51 @@ class Dispatcher:
         )
         return at_once if isinstance(at_once, AskPerson) else later
 
-    def _lease_end(self, way: _Way, now: datetime) -> datetime:
+    def _repeat(self, way: Way) -> State | None:
+        """Send the identical request again, if it can be prepared while that is still allowed.
+
+        Where the network can be read, a look comes first: what is found needs no repeat, and a network that
+        refuses one for other reasons cannot keep us from learning that the post is there.
+        """
+        frozen = way.delivery.rendition
+        assert frozen is not None  # what is unknown was claimed
+        key = way.delivery.key
+        if way.channel.traits.lookup and isinstance(sighting := self._sighting(way), Found):
+            with suppress(LostRace):
+                return self._ledger.found(key, sighting.receipt, self._clock.now()).state
+            return None
+        prepared, obstacle = self.sender.prepare(way.channel, frozen)
+        now = self._clock.now()
+        if obstacle is None and prepared != frozen:
+            obstacle = NotAccepted(f"preparing `{way.config.network}` changed a request that was frozen")
+        if obstacle is not None:
+            again = after(obstacle, way.delivery, now, repeated=True, policy=self._policy).not_before
+            reason = f"cannot be repeated yet: {obstacle.detail}"
+            self._ledger.note(key, State.UNKNOWN, reason=reason, not_before=again, now=now)
+            return State.UNKNOWN
+        if not isinstance(settle(way.delivery, way.channel.traits, now, self._policy), Repeat):
+            return State.UNKNOWN  # preparing took too long: the next look finds another way
+        lease = uuid4().hex
+        try:
+            claimed = self._ledger.repeat(key, lease, self._lease_end(way, now), now)
+        except LostRace:
+            return None
+        self._probe("after repeat")
+        return self._record(claimed, self.sender.publish(way.channel, claimed), repeated=True)
+
+    def _lease_end(self, way: Way, now: datetime) -> datetime:
         return now + lease_length(way.channel.traits, self._policy)
 
-    def _way(self, key: DeliveryKey, library: Library) -> _Way | None:
+    def way(self, key: DeliveryKey, library: Library) -> Way | None:
+        """The delivery with its campaign and channel; None when either is gone or is another now."""
         delivery = self._ledger.delivery(key)
         campaign = library.campaigns.get(key.campaign)
         config = campaign.channel(key.channel) if campaign else None
         if delivery is None or campaign is None or config is None or config.network != delivery.network:
             return None
-        return _Way(delivery, campaign, config, self._open_channel(campaign, config))
+        return Way(delivery, campaign, config, self._open_channel(campaign, config))
 
-    def _render(self, way: _Way, library: Library, now: datetime) -> Rendition | None:
+    def _render(self, way: Way, library: Library, now: datetime) -> Rendition | None:
         """The bytes to send, or None after noting why there are none.
 
         The delivery stays planned: as soon as the editor mends the text it goes, if its window is open.
@@ -317,14 +339,12 @@ class Dispatcher:
         try:
             post = compose(entry, way.campaign, way.config, way.delivery.date or day, sent_on=day)
             return way.channel.render(way.channel.fit(post), str(key))
-        except (TemplateProblem, DoesNotFit) as error:
+        except (TemplateProblem, DoesNotFit, RejectedError) as error:  # the last: an unusable picture
             reason = f"cannot be composed: {error}"
             self._ledger.note(key, State.PLANNED, reason=reason, not_before=None, now=now)
             return None
 
-    def _send(self, way: _Way, claimed: Delivery, *, repeated: bool) -> State | None:
-        assert claimed.rendition is not None  # a claim stores it
-        outcome = self._publish(way.channel, claimed.rendition, claimed)
+    def _record(self, claimed: Delivery, outcome: Outcome, *, repeated: bool) -> State | None:
         self._probe("after reply")
         now = self._clock.now()
         step = after(outcome, claimed, now, repeated=repeated, policy=self._policy)
@@ -348,37 +368,9 @@ class Dispatcher:
         log.info("%s: %s%s", claimed.key, recorded.state, f" ({recorded.reason})" if recorded.reason else "")
         return recorded.state
 
-    def _publish(self, channel: Channel, rendition: Rendition, claimed: Delivery) -> Outcome:
-        """One request, and what its end means. Anything unclassified is unknown: never "probably failed"."""
-        if not in_time(claimed, channel.traits, self._clock.now()):
-            return NotAccepted("this process stalled until its lease was too short for it, and sent nothing")
-        try:
-            return Published(channel.publish(rendition))
-        except NotAcceptedError as error:
-            return NotAccepted(str(error))
-        except RateLimitedError as error:
-            return RateLimited(self._asked(error) or self._clock.now() + self._policy.first_wait, str(error))
-        except RejectedError as error:
-            return Rejected(f"{error.field}: {error}" if error.field else str(error))
-        except AuthFailedError as error:
-            return AuthFailed(str(error))
-        except OutcomeUnknownError as error:
-            return Unknown(str(error), self._asked(error))
-        except Exception as error:
-            log.exception("%s: the channel failed in a way it does not declare", claimed.key)
-            return Unknown(f"{type(error).__name__}: {error}")
-
-    def _asked(self, error: RateLimitedError | OutcomeUnknownError) -> datetime | None:
-        """When the network wants to hear from us again, if it said so."""
-        if error.until is None and error.wait is not None:
-            return self._clock.now() + error.wait
-        return error.until
-
-    def _look_up(self, way: _Way, now: datetime, *, believe_absence: bool) -> State:
+    def _look_up(self, way: Way, now: datetime, *, believe_absence: bool) -> State:
         delivery = way.delivery
-        assert delivery.rendition is not None  # what is unknown was claimed
-        assert delivery.sent_at is not None
-        sighting = way.channel.find(delivery.rendition, delivery.sent_at - CLOCKS_APART)
+        sighting = self._sighting(way)
         if isinstance(sighting, Found):
             return self._ledger.found(delivery.key, sighting.receipt, now).state
         if isinstance(sighting, Absent) and believe_absence:
@@ -390,3 +382,11 @@ class Dispatcher:
             again = now + way.channel.traits.settle
         self._ledger.note(delivery.key, State.UNKNOWN, reason=reason, not_before=again, now=now)
         return State.UNKNOWN
+
+    @staticmethod
+    def _sighting(way: Way) -> Sighting:
+        """What the network shows of a post that may be there."""
+        delivery = way.delivery
+        assert delivery.rendition is not None  # what is unknown was claimed
+        assert delivery.sent_at is not None
+        return way.channel.find(delivery.rendition, delivery.sent_at - CLOCKS_APART)

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -174,13 +175,19 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A post within a network's limits. `length` and `limit` are in the network's own unit."""
+    """A post within a network's limits. `length` and `limit` are in the network's own unit.
+
+    `price` is what the network charges for it, in US dollars, as far as its price list is known. `doubts` say
+    why the network will probably refuse it all the same.
+    """
 
     post: Post
     text: str
     length: int
     limit: int | None
     shortened: bool
+    price: Decimal | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +245,8 @@ class Traits:
     """What a network allows: this decides how an uncertain send is settled.
 
     `timeout` is the hard total limit of one request, `settle` how long after an uncertain send a
-    read-back that finds nothing is believed.
+    read-back that finds nothing is believed, `per_day` how many posts an account may make in 24 hours, when
+    the network says so.
     """
 
     key: Key
@@ -247,6 +255,7 @@ class Traits:
     delete: bool
     timeout: timedelta
     settle: timedelta
+    per_day: int | None = None
 
 
 # --------------------------------------------------------------------------- what happened
@@ -334,7 +343,8 @@ class Attempt:
 class Release:
     """An entry that became visible in the feeds, as it reads now.
 
-    `released` never changes; `updated` moves when the editor changes the entry afterwards.
+    `released` never changes; `updated` moves when the editor changes the entry afterwards. Since `retracted`
+    it is visible no more.
     """
 
     campaign: str
@@ -342,6 +352,23 @@ class Release:
     date: date
     released: datetime
     updated: datetime
+    retracted: datetime | None = None
+
+    @property
+    def mark(self) -> ReleaseMark:
+        """The release without its entry."""
+        return ReleaseMark(self.entry.id, self.date, self.released, self.updated, self.retracted)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMark:
+    """A release without its entry, only the id of it: what tells whether anything has happened to it."""
+
+    entry: str
+    date: date
+    released: datetime
+    updated: datetime
+    retracted: datetime | None = None
 
 
 # --------------------------------------------------------------------------- outcomes of an attempt

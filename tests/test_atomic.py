@@ -192,3 +192,16 @@ def test_a_file_in_the_place_of_the_folder_is_the_systems_own_error(tmp_path: Pa
     (tmp_path / "public").write_bytes(b"a file")
     with pytest.raises(OSError, match="public"):
         atomic.write(tmp_path / "public" / "feed.xml", b"data")
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_without_a_flush_nothing_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: bool
+):
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    assert atomic.write(tmp_path / "new" / "feed.xml", b"<rss/>", flush=flush) is True
+    assert atomic.write(tmp_path / "new" / "feed.xml", b"<rss/>", flush=flush) is False
+    assert (tmp_path / "new" / "feed.xml").read_bytes() == b"<rss/>"
+    assert temporary_files(tmp_path / "new") == []
+    assert bool(flushed) is flush

@@ -8,16 +8,18 @@ from datetime import date, timedelta
 
 import pytest
 
+from pipeline.channels.base import OutcomeUnknownError, RejectedError
 from pipeline.clock import VirtualClock
-from pipeline.delivery import Create, lease_length
+from pipeline.delivery import POLICY, Create, Policy, lease_length
 from pipeline.dispatch import Dispatcher
 from pipeline.errors import LedgerError
 from pipeline.ledger import open_ledger
 from pipeline.library import Library
-from pipeline.model import DeliveryKey, NoKey, Slot, State, TimedKey, Traits
+from pipeline.model import DeliveryKey, NoKey, PermanentKey, Slot, State, TimedKey, Traits
 from tests.support.builders import make_campaign, make_entries, outbox, utc
 from tests.support.channels import (
     PERMANENT,
+    Fault,
     FaultyChannel,
     Remote,
     auth_failed,
@@ -32,6 +34,10 @@ from tests.support.channels import (
 DUE = utc(2016, 4, 11, 7, 0)
 DAY = date(2016, 4, 11)
 KEY = DeliveryKey("lille", "a", "outbox")
+
+
+def no_answer_before(until):
+    return Fault(OutcomeUnknownError("no answer", until=until))
 
 
 def traits(key, *, lookup=False):
@@ -65,7 +71,7 @@ class Stage:
         slots = [Slot("lille", one, DAY + timedelta(days=i), DUE, 10 - i) for i, one in enumerate(entries)]
         ledger.apply_plan("lille", slots, creates, DUE)
 
-    def another(self, *, workers=0, probe=lambda _: None, open_channel=None):
+    def another(self, *, workers=0, probe=lambda _: None, open_channel=None, policy=POLICY):
         """A second dispatcher on the same ledger and the same network."""
         return Dispatcher(
             self.ledger,
@@ -73,6 +79,7 @@ class Stage:
             open_channel or (lambda _campaign, config: self.channels[config.id]),
             workers=workers,
             probe=probe,
+            policy=policy,
         )
 
     @property
@@ -194,6 +201,23 @@ def test_a_text_that_does_not_fit_waits_with_its_reason(stage):
 # --------------------------------------------------------------------------- refusals
 
 
+def test_a_picture_that_cannot_be_used_waits_and_goes_once_it_is_mended(stage):
+    class Picky(FaultyChannel):
+        broken = True
+
+        def render(self, fit, key):
+            if self.broken:
+                raise RejectedError("the picture is cut", field="image")
+            return super().render(fit, key)
+
+    stage.channels["outbox"] = channel = Picky(clock=stage.clock)
+    assert stage.rounds(5) is State.PLANNED
+    assert "the picture is cut" in stage.ledger.delivery(KEY).reason
+    assert stage.ledger.delivery(KEY).attempts == 0
+    channel.broken = False
+    assert stage.rounds(5) is State.PUBLISHED
+
+
 def test_not_accepted_is_tried_again_later_and_posted_once(stage):
     stage.channel.fail("publish", not_accepted(), not_accepted())
     assert stage.round() is State.PLANNED
@@ -204,9 +228,21 @@ def test_not_accepted_is_tried_again_later_and_posted_once(stage):
 
 
 def test_not_accepted_again_and_again_is_held_for_a_person(stage):
+    stage.dispatcher = stage.another(policy=Policy(attempts=8))
     stage.channel.fail("publish", *[not_accepted()] * 20)
     assert stage.rounds(300) is State.HELD
     assert "8 times" in stage.ledger.delivery(KEY).reason
+
+
+def test_an_outage_shorter_than_the_late_window_asks_nobody(stage):
+    stage.channel.fail("publish", *[not_accepted()] * 15)
+    assert stage.rounds(360) is State.PUBLISHED
+    assert stage.ledger.delivery(KEY).attempts == 16
+
+
+def test_an_outage_longer_than_the_late_window_ends_as_missed(stage):
+    stage.channel.fail("publish", *[not_accepted()] * 50)
+    assert stage.rounds(361) is State.MISSED
 
 
 def test_a_rate_limit_is_waited_out(stage):
@@ -251,7 +287,140 @@ def test_a_failed_login_pauses_the_whole_channel_and_a_retry_resumes_it(ledger):
     assert stage.posts == 2
 
 
+# --------------------------------------------------------------------------- preparing
+
+
+class Uploading(FaultyChannel):
+    """The network names the picture when it is prepared, and another way each time."""
+
+    uploads = 0
+
+    def prepare(self, rendition):
+        rendition = super().prepare(rendition)
+        if b"picture-" in rendition.body:
+            return rendition
+        self.uploads += 1
+        return replace(rendition, body=rendition.body + b" picture-%d" % self.uploads)
+
+
+def test_what_preparing_adds_is_frozen_by_the_claim_and_repeated_as_it_is(stage):
+    stage.channels["outbox"] = channel = Uploading(clock=stage.clock)
+    channel.fail("publish", no_answer(accepted=False))
+    assert stage.round() is State.UNKNOWN
+    assert stage.rounds(3) is State.PUBLISHED
+    assert [post.body[-10:] for post in channel.remote.posts.values()] == [b" picture-1"]
+    assert channel.uploads == 1
+
+
+def test_a_post_that_was_refused_is_prepared_anew(stage):
+    stage.channels["outbox"] = channel = Uploading(clock=stage.clock)
+    channel.fail("publish", not_accepted())
+    assert stage.rounds(3) is State.PUBLISHED
+    assert [post.body[-10:] for post in channel.remote.posts.values()] == [b" picture-2"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (not_accepted(), State.PLANNED),
+        (no_answer(accepted=False), State.PLANNED),
+        (crash(RuntimeError("a bug in the adapter"), accepted=False), State.PLANNED),
+        (rate_limited(wait=timedelta(minutes=2)), State.PLANNED),
+        (rejected(), State.HELD),
+        (auth_failed(), State.HELD),
+    ],
+    ids=["not accepted", "no answer", "undeclared exception", "rate limited", "rejected", "auth failed"],
+)
+def test_a_failure_to_prepare_posts_nothing_and_is_never_uncertain(stage, fault, state):
+    stage.channel.fail("prepare", fault)
+    assert stage.round() is state
+    assert stage.channel.remote.calls == []
+    if state is State.PLANNED:
+        assert stage.rounds(5) is State.PUBLISHED
+        assert stage.posts == 1
+
+
+def test_a_network_that_asks_for_time_while_it_is_prepared_gets_it(stage):
+    stage.channel.fail("prepare", no_answer_before(DUE + timedelta(minutes=30)))
+    assert stage.rounds(29) is State.PLANNED
+    assert stage.channel.remote.calls == []
+    assert stage.rounds(3) is State.PUBLISHED
+
+
+def test_failures_to_prepare_are_used_up_like_others(stage):
+    stage.dispatcher = stage.another(policy=Policy(attempts=8))
+    stage.channel.fail("prepare", *[not_accepted()] * 50)
+    assert stage.rounds(300) is State.HELD
+    assert "not accepted 8 times" in stage.ledger.delivery(KEY).reason
+
+
+def test_a_repeat_that_cannot_be_prepared_stays_unknown_until_it_can(stage):
+    stage.use(PermanentKey())
+    stage.channel.fail("publish", no_answer(accepted=True))
+    stage.round()
+    stage.channel.fail("prepare", rejected(), auth_failed(), not_accepted())
+    assert stage.rounds(2) is State.UNKNOWN
+    assert "cannot be repeated yet" in stage.ledger.delivery(KEY).reason
+    assert stage.channel.remote.calls == ["publish"]
+    assert stage.rounds(10) is State.PUBLISHED
+    assert stage.posts == 1
+
+
+def test_a_repeat_is_never_sent_with_other_bytes(stage):
+    channel = stage.use(PermanentKey())
+    channel.fail("publish", no_answer(accepted=True))
+    stage.round()
+    changing = Uploading(traits=traits(PermanentKey()), clock=stage.clock, remote=channel.remote)
+    stage.channels["outbox"] = changing
+    assert stage.rounds(20) is State.UNKNOWN
+    assert "changed a request that was frozen" in stage.ledger.delivery(KEY).reason
+    assert changing.remote.calls == ["publish"]
+
+
+def test_preparing_that_takes_until_the_window_has_closed_posts_nothing(stage):
+    stage.channel.fail("prepare", slow(timedelta(hours=7)))
+    stage.round()
+    assert stage.rounds(2) is State.MISSED
+    assert stage.posts == 0
+
+
+def test_preparing_that_takes_until_the_event_posts_nothing(stage):
+    stage.campaign = replace(
+        stage.campaign, event=replace(stage.campaign.event, starts=DUE + timedelta(hours=1))
+    )
+    stage.library = Library(stage.library.entries, {"lille": stage.campaign}, ())
+    stage.channel.fail("prepare", slow(timedelta(hours=2)))
+    assert stage.round() is State.PLANNED
+    assert stage.posts == 0
+
+
+def test_a_repeat_that_was_prepared_too_late_for_its_key_is_not_sent(ledger):
+    stage = Stage(ledger)
+    stage.use(TimedKey(timedelta(minutes=10)))
+    stage.channel.fail("publish", no_answer(accepted=True))
+    stage.round()
+    stage.channel.fail("prepare", slow(timedelta(minutes=9)))
+    assert stage.rounds(5) is State.UNKNOWN
+    assert stage.channel.remote.calls == ["publish"]
+
+
 # --------------------------------------------------------------------------- unknown
+
+
+def test_a_network_that_can_be_read_is_looked_at_before_it_is_asked_again(stage):
+    stage.channel.fail("publish", no_answer(accepted=True))
+    assert stage.round() is State.UNKNOWN
+    assert stage.rounds(2) is State.PUBLISHED
+    assert stage.channel.remote.calls == ["publish", "find"]
+
+
+def test_a_post_that_is_there_is_found_although_every_repeat_is_refused(stage):
+    stage.channel.fail("publish", no_answer(accepted=True), *[rejected()] * 50)
+    stage.channel.fail("find", no_answer(accepted=False))
+    stage.round()
+    assert stage.rounds(10) is State.PUBLISHED
+    assert stage.channel.remote.calls == ["publish", "find", "publish", "find"]
+    assert stage.posts == 1
 
 
 @pytest.mark.parametrize("accepted", [True, False])

@@ -8,6 +8,7 @@ suite.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -40,12 +41,25 @@ def web_address(value: str) -> str | None:
     return f"`{value}` is not an absolute http(s) URL"
 
 
+def _pattern(expression: str, what: str) -> Rule:
+    """The rule for a value that has the form of `what`."""
+    form = re.compile(expression)
+    return lambda value: None if form.fullmatch(value) else f"`{value}` is not {what}"
+
+
+def _one_of(*known: str) -> Rule:
+    """The rule for one of a few words."""
+    choices = f"{', '.join(known[:-1])} or {known[-1]}"
+    return lambda value: None if value in known else f"`{value}` is not {choices}"
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network: its options with the rule of each, and where its channel class stands (`module:Class`).
 
     The class is called with (campaign, config, surroundings). `required` are the options it cannot do
-    without. `embedded`: it speaks to nobody, so that a rehearsal may use it as it is.
+    without, `credentials` the fields of its credentials, `credentials_by_auth` those with another value of
+    its option `auth`. `embedded`: it speaks to nobody, so that a rehearsal may use it as it is.
     """
 
     name: str
@@ -53,6 +67,8 @@ class Network:
     load: str
     rules: Mapping[str, Rule] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
+    credentials: tuple[str, ...] = ()
+    credentials_by_auth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     embedded: bool = False
 
     @property
@@ -61,9 +77,46 @@ class Network:
         return frozenset(self.rules)
 
 
+_HANDLE = r"(?i:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?i:[a-z]([a-z0-9-]{0,61}[a-z0-9])?)"
+
 NETWORKS: dict[str, Network] = {
     network.name: network
     for network in (
+        Network(
+            name="bluesky",
+            summary="posts to a Bluesky account with an app password",
+            load="pipeline.channels.bluesky:Bluesky",
+            rules={
+                "handle": _pattern(_HANDLE, "a handle, such as `sharing.example.com`, without `@`"),
+                "service": web_address,
+                "embed": _one_of("image", "card"),
+            },
+            required=frozenset({"handle"}),
+            credentials=("APP_PASSWORD",),
+        ),
+        Network(
+            name="facebook",
+            summary="posts to a Facebook Page",
+            load="pipeline.channels.facebook:Facebook",
+            rules={
+                "page": _pattern(r"[A-Za-z0-9][A-Za-z0-9.]{0,63}", "the id of a Page"),
+                "version": _pattern(r"v[1-9][0-9]{0,2}\.[0-9]", "a Graph API version, such as `v26.0`"),
+            },
+            required=frozenset({"page"}),
+            credentials=("PAGE_TOKEN",),
+        ),
+        Network(
+            name="mastodon",
+            summary="posts to an account on Mastodon, GoToSocial, Pleroma or another server with its API",
+            load="pipeline.channels.mastodon:Mastodon",
+            rules={
+                "instance": web_address,
+                "visibility": _one_of("public", "unlisted", "private", "direct"),
+                "spoiler": _pattern(r"[^\r\n]{1,200}", "one line of at most 200 characters"),
+            },
+            required=frozenset({"instance"}),
+            credentials=("ACCESS_TOKEN",),
+        ),
         Network(
             name="outbox",
             summary="writes posts as files under public/outbox/; needs no account",
@@ -77,6 +130,15 @@ NETWORKS: dict[str, Network] = {
             load="pipeline.channels.webhook:Webhook",
             rules={"url": web_address},
             required=frozenset({"url"}),
+            credentials=("SECRET",),
+        ),
+        Network(
+            name="x",
+            summary="posts to an X account through the X API v2",
+            load="pipeline.channels.x:X",
+            rules={"auth": _one_of("oauth1", "oauth2")},
+            credentials=("CONSUMER_KEY", "CONSUMER_SECRET", "ACCESS_TOKEN", "ACCESS_TOKEN_SECRET"),
+            credentials_by_auth={"oauth2": ("CLIENT_ID", "REFRESH_TOKEN")},
         ),
     )
 }
@@ -85,6 +147,12 @@ NETWORKS: dict[str, Network] = {
 def known_networks() -> tuple[str, ...]:
     """The names a campaign may use, sorted."""
     return tuple(sorted(NETWORKS))
+
+
+def credentials_of(config: ChannelConfig) -> tuple[str, ...]:
+    """The fields of the credentials that a channel of a known network cannot do without."""
+    network = NETWORKS[config.network]
+    return network.credentials_by_auth.get(config.options.get("auth", ""), network.credentials)
 
 
 def suggest(name: str) -> str | None:

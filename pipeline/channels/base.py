@@ -13,11 +13,14 @@ given. Any exception that is not in the tree is taken as `OutcomeUnknownError`: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.credentials import variable
 from pipeline.errors import BrokenEnvironment
@@ -101,10 +104,66 @@ Sighting = Found | Absent | CannotTell
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the credentials belong to, and until when they last (UTC, None when the network does not tell)."""
+    """Who the credentials belong to, and what the server says of itself. None: the network does not tell.
+
+    `expires` is the instant (UTC) from which the credentials no longer count, `server_time` the server's
+    clock (UTC) as its answer gave it. `limits` are the server's real ones, name and value as people read
+    them; `warnings` say what will fail, and when.
+    """
 
     account: str
     expires: datetime | None = None
+    server_time: datetime | None = None
+    limits: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class Keep(Protocol):
+    """What a channel keeps between two posts, and what may get lost: a session, a server's limits.
+
+    It is no ledger: losing it costs a login or a question to the server, never a post.
+    """
+
+    def read(self) -> Mapping[str, Any]:
+        """What was written last, empty when nothing was or it cannot be read."""
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Replace what is kept, as a whole. Raises OSError."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold others off, in this process and in others: for what must happen once, like a refresh.
+
+        Not to be nested. Raises OSError.
+        """
+
+
+class MemoryKeep:
+    """A keep that lasts as long as the process: for previews, rehearsals and tests."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def read(self) -> Mapping[str, Any]:
+        """What was written last."""
+        return dict(self._facts)
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Replace it."""
+        self._facts = dict(facts)
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Hold other threads off."""
+        return self._lock
+
+
+def _memory_keeps() -> Callable[[str], Keep]:
+    keeps: defaultdict[str, MemoryKeep] = defaultdict(MemoryKeep)
+    return lambda channel_id: keeps[channel_id]
+
+
+def _no_pause(_span: timedelta) -> None:
+    """Where no time passes there is nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +172,15 @@ class Surroundings:
 
     `root` holds the pictures, `public` is what is served. `credential` gives a field of a channel's
     credentials, None when it is not set; `now` the present instant (UTC), for requests that carry it.
+    `keep` gives the keep of a channel id, `pause` waits, for servers that ask to be polled.
     """
 
     root: Path
     public: Path
     credential: Callable[[str, str], str | None] = field(repr=False)
     now: Callable[[], datetime] = field(repr=False)
+    keep: Callable[[str], Keep] = field(default_factory=_memory_keeps, repr=False)
+    pause: Callable[[timedelta], None] = field(default=_no_pause, repr=False)
 
     def required(self, channel_id: str, name: str) -> str:
         """A credential that the channel cannot do without. Raises AuthFailedError, naming where to put it."""
@@ -136,8 +198,9 @@ class Channel(Protocol):
     """One account on one network.
 
     `fit` and `render` are pure: the same input gives the same bytes, and what they give in a preview is
-    what is sent. `publish` makes one request within `traits.timeout`, without any hidden retry. `find`
-    only reads. `edit` and `delete` name a remote post, so repeating them is harmless.
+    what is sent. `prepare` comes before each `publish`, posts nothing, and may be repeated at any time.
+    `publish` makes one request within `traits.timeout`, without any hidden retry. `find` only reads.
+    `edit` and `delete` name a remote post, so repeating them is harmless.
     """
 
     @property
@@ -148,7 +211,18 @@ class Channel(Protocol):
         """Shorten the summary until the text fits. Raises DoesNotFit."""
 
     def render(self, fit: Fit, key: str) -> Rendition:
-        """The exact bytes of the request."""
+        """The exact bytes of the request, but for what only `prepare` can know.
+
+        Raises RejectedError for a picture that cannot be used.
+        """
+
+    def prepare(self, rendition: Rendition) -> Rendition:
+        """Make ready what the request needs: a session, uploaded pictures, the server's limits.
+
+        What a server names itself, such as the id of a picture, takes its place in the body here, before
+        the bytes are frozen. A rendition that has been prepared keeps its bytes. Raises ChannelError; of
+        each, nothing has been posted.
+        """
 
     def publish(self, rendition: Rendition) -> Receipt:
         """Send it, once. Raises ChannelError."""

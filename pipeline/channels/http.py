@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -71,6 +72,7 @@ STATUSES: tuple[tuple[range, type[ChannelError] | None], ...] = (
 )
 
 LONGEST_WAIT = timedelta(days=366)  # a longer Retry-After is taken for this
+_NAT64 = IPv6Network("64:ff9b::/96")
 EXCERPT = 200  # characters of a refusal's body that a message repeats
 
 
@@ -84,13 +86,15 @@ class Limits:
     """`total` bounds the whole request from name lookup to last byte; `connect` the way to a connection.
 
     `read` is how long the server may take to accept the request, and again how long it may then be silent;
-    without it only `total` counts. `size` is the most bytes of an answer, once decompressed.
+    without it only `total` counts. `size` is the most bytes of an answer, once decompressed. `public_only`:
+    connect to no address of this machine or of its own network, whatever a name leads to.
     """
 
     total: timedelta
     connect: timedelta = timedelta(seconds=10)
     read: timedelta | None = None
     size: int = 1 << 20
+    public_only: bool = False
 
 
 class WireError(Exception):
@@ -109,6 +113,11 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
     fault: str | None = None
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's clock (UTC), as the answer gives it; None when it does not."""
+        return _http_date(self.headers.get("date", ""))
 
     def json(self) -> Any:
         """The body as JSON. Raises OutcomeUnknownError: a success that cannot be read may be one."""
@@ -184,11 +193,27 @@ def retry_after(value: str | None) -> tuple[datetime | None, timedelta | None]:
     value = (value or "").strip()
     if re.fullmatch(r"[0-9]{1,18}", value):
         return None, timedelta(seconds=min(int(value), int(LONGEST_WAIT.total_seconds())))
+    return _http_date(value), None
+
+
+def _http_date(value: str) -> datetime | None:
     try:
         instant = parsedate_to_datetime(value)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC), None
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, IndexError, OverflowError):
-        return None, None
+        return None
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, also where it wraps one of the older kind."""
+    found = ip_address(address)
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in _NAT64:
+            inner = IPv4Address(int(found) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast
 
 
 # --------------------------------------------------------------------------- what people may read

@@ -91,6 +91,10 @@ class Outbox:
         body = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
         return Rendition(key, body.encode(errors="replace"), fit.text, (image,) if image else ())
 
+    def prepare(self, rendition: Rendition) -> Rendition:
+        """Nothing is needed beforehand: the picture is copied together with the post."""
+        return rendition
+
     def publish(self, rendition: Rendition) -> Receipt:
         """Write the files. A key that is already there keeps the post it has. Raises ChannelError."""
         post = _post_of(rendition)

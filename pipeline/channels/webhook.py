@@ -73,6 +73,10 @@ class Webhook:
         """The body, in one canonical form."""
         return Rendition(key, self._body(fit.post, fit.text, key), fit.text)
 
+    def prepare(self, rendition: Rendition) -> Rendition:
+        """Nothing is needed beforehand."""
+        return rendition
+
     def publish(self, rendition: Rendition) -> Receipt:
         """Send it, signed now. Raises ChannelError."""
         secret = self._surroundings.required(self._config.id, SECRET)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPException
@@ -23,14 +23,15 @@ from time import monotonic
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as LibraryTimeoutError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
-from pipeline.channels.http import Limits, Reply, Stage, WireError
+from pipeline.channels.http import Limits, Reply, Stage, WireError, is_public
 
 # urllib3 writes the paths it asks for into its log, and in some networks' paths stand tokens.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -138,6 +139,11 @@ class _Watch:
         """A connection to the first address that answers. Raises WireError."""
         self.stage = Stage.RESOLVE
         addresses = self._look_up(name, port)
+        if self.limits.public_only:
+            # Here and not before: a name may lead elsewhere each time it is asked for.
+            addresses = [address for address in addresses if is_public(address[4][0])]
+            if not addresses:
+                raise self.failed("the name leads to no public address")
         self.stage = Stage.CONNECT
         ends = monotonic() + min(self.limits.connect.total_seconds(), self.left())
         refusal = "the name has no address"
@@ -250,3 +256,62 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+# --------------------------------------------------------------------------- a library that wants a session
+
+# Called with method, URL, the headers that carry meaning, and the body.
+Ask = Callable[[str, str, Mapping[str, str], bytes | None], Reply]
+_CARRIED = ("Authorization", "Content-Type")  # what else a session adds is this module's business
+
+
+class Bridge(BaseAdapter):
+    """Hands each request a session has formed to `ask`, which sends it; what that raises goes through."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """The answer `ask` gives, in the library's form. The session's own limits count for nothing."""
+        headers = {name: _text(request.headers[name]) for name in _CARRIED if name in request.headers}
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        reply = self._ask(request.method or "GET", request.url or "", headers, body)
+        response = requests.Response()
+        response.status_code = reply.status
+        response.headers = CaseInsensitiveDict(reply.headers)
+        response.url = request.url or ""
+        response.request = request
+        response._content = reply.body  # noqa: SLF001  # read to its end already
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return response
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class BridgedSession(requests.Session):
+    """A session for a library that insists on one: it knows one server, and reaches it over a bridge only.
+
+    What the library asks of `known` is asked of `server` instead, and so before it is signed: a signature
+    counts for the address it was made for. Any other address, and http, has no way out.
+    """
+
+    def __init__(self, ask: Ask, *, known: str, server: str) -> None:
+        super().__init__()
+        self._known = known
+        self._server = server
+        self.trust_env = False
+        self.adapters.clear()
+        self.mount(f"{server}/", Bridge(ask))
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """The request as it is for the server that is really asked."""
+        url = str(request.url)
+        if url.startswith(f"{self._known}/"):
+            request.url = self._server + url.removeprefix(self._known)
+        return super().prepare_request(request)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

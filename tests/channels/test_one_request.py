@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.channels.base import ChannelError
-from tests.support.benches import HTTP_BENCHES, WebhookBench
+from tests.support.benches import HTTP_BENCHES, HttpBench, ready
 from tests.support.sockets import Behaviour, answering, dripping, read_request, resetting, serving
 
 SOON = timedelta(seconds=0.6)
@@ -49,14 +49,14 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 @pytest.fixture(params=HTTP_BENCHES)
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookBench]:
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HttpBench]:
     with ExitStack() as stack:
         yield HTTP_BENCHES[request.param](tmp_path, stack)
 
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
-def test_one_publish_is_one_request(bench: WebhookBench, name: str):
-    rendition = bench.channel.render(bench.channel.fit(bench.post()), "lille/ouistock/here")
+def test_one_publish_is_one_request(bench: HttpBench, name: str):
+    rendition = ready(bench, "lille/ouistock/here")
     requests: list[bytes] = []
 
     def behave(connection):

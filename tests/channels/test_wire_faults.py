@@ -22,7 +22,8 @@ from pipeline.channels.base import (
 )
 from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.faults import Fault
-from tests.support.benches import HTTP_BENCHES, WebhookBench
+from tests.support.benches import HTTP_BENCHES, HttpBench, ready
+from tests.support.builders import utc
 from tests.support.networks import PROMISES, PromisingReceiver
 
 KEY = "lille/ouistock/here"
@@ -31,7 +32,7 @@ LIMIT = timedelta(seconds=0.5)  # for faults that would use up any limit
 
 
 @pytest.fixture(params=HTTP_BENCHES)
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebhookBench]:
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HttpBench]:
     with ExitStack() as stack:
         bench = HTTP_BENCHES[request.param](tmp_path, stack)
         yield bench
@@ -63,7 +64,7 @@ FAULTS: list[tuple[Fault, type[ChannelError], int]] = [
 
 @pytest.mark.parametrize(("fault", "error", "count"), FAULTS, ids=[fault.name for fault, *_ in FAULTS])
 def test_a_fault_is_never_believed_to_be_more_than_it_shows(bench, fault, error, count):
-    rendition = bench.channel.render(bench.channel.fit(bench.post()), KEY)
+    rendition = ready(bench, KEY)
     if fault.before or fault.after or fault.drip:
         bench.hurry(LIMIT)
     bench.remote.faults.strike(fault)
@@ -74,7 +75,7 @@ def test_a_fault_is_never_believed_to_be_more_than_it_shows(bench, fault, error,
 
 
 def test_the_next_request_is_not_harmed_by_a_fault(bench):
-    rendition = bench.channel.render(bench.channel.fit(bench.post()), KEY)
+    rendition = ready(bench, KEY)
     bench.remote.faults.strike(faults.reset(accepted=False), faults.drop(accepted=False))
     for _ in range(2):
         with pytest.raises(OutcomeUnknownError):
@@ -84,7 +85,7 @@ def test_the_next_request_is_not_harmed_by_a_fault(bench):
 
 
 def test_a_request_that_was_slow_on_its_way_arrives_although_nobody_waits_any_more(bench):
-    rendition = bench.channel.render(bench.channel.fit(bench.post()), KEY)
+    rendition = ready(bench, KEY)
     bench.hurry(LIMIT)
     bench.remote.faults.strike(faults.slow(timedelta(seconds=2), accepted=False))
     with pytest.raises(OutcomeUnknownError):
@@ -95,7 +96,7 @@ def test_a_request_that_was_slow_on_its_way_arrives_although_nobody_waits_any_mo
 
 
 def test_a_stand_in_that_refuses_can_be_resumed_where_it_was(bench):
-    rendition = bench.channel.render(bench.channel.fit(bench.post()), KEY)
+    rendition = ready(bench, KEY)
     for _ in range(2):
         bench.remote.refuse()
         with pytest.raises(NotAcceptedError):
@@ -110,7 +111,7 @@ def test_a_stand_in_that_refuses_can_be_resumed_where_it_was(bench):
 
 @pytest.fixture
 def remote() -> Iterator[PromisingReceiver]:
-    with PromisingReceiver(PROMISES["nothing"], lambda: None) as remote:
+    with PromisingReceiver(PROMISES["nothing"], lambda: utc(2016, 4, 11, 7)) as remote:
         yield remote
 
 

@@ -10,19 +10,30 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.channels import open_channel
 from pipeline.channels.base import Channel
 from pipeline.composing import compose
-from pipeline.model import NoKey, Post, TimedKey
+from pipeline.model import ChannelConfig, NoKey, Post, Rendition, TimedKey
 from pipeline.rehearsal.standins import faults
+from pipeline.rehearsal.standins.base import StandIn
+from tests.support.bench_bluesky import BlueskyBench, pictured
+from tests.support.bench_facebook import FacebookBench, FacebookPictureBench
+from tests.support.bench_mastodon import MastodonBench
+from tests.support.bench_x import XBench
 from tests.support.builders import make_campaign, make_entry, outbox, surroundings
 from tests.support.channels import PERMANENT, FaultyChannel, no_answer, not_accepted
 from tests.support.networks import PROMISES, SECRET, Promise, PromisingReceiver, promising, webhook
 
 NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
+
+
+def ready(bench: Bench, key: str, title: str = "OuiStock") -> Rendition:
+    """The post, rendered and prepared: what is left is one request."""
+    return bench.channel.prepare(bench.channel.render(bench.channel.fit(bench.post(title)), key))
 
 
 class Bench(Protocol):
@@ -44,6 +55,16 @@ class Bench(Protocol):
 
     def mend(self) -> None:
         """The remote works again."""
+
+
+class HttpBench(Bench, Protocol):
+    """One that is spoken to over HTTP: `remote` is the stand-in, `config` the channel as it is opened."""
+
+    remote: StandIn
+    config: ChannelConfig
+
+    def hurry(self, timeout: timedelta) -> None:
+        """Open the channel again with this limit for a request, and with whatever `config` says."""
 
 
 def a_post(channel_id: str, network: str, title: str) -> Post:
@@ -144,8 +165,20 @@ class WebhookBench:
         self.remote.faults.standing = None
 
 
-# One for each adapter that speaks HTTP: the wire and its faults are the same for every class of promise.
-HTTP_BENCHES: dict[str, Callable[[Path, ExitStack], WebhookBench]] = {"webhook": WebhookBench}
+# One for each way an adapter speaks HTTP: the wire and its faults are the same for every class of promise.
+HTTP_BENCHES: dict[str, Callable[[Path, ExitStack], HttpBench]] = {
+    "webhook": WebhookBench,
+    "bluesky": BlueskyBench,
+    "bluesky, with a picture": pictured,
+    "facebook": FacebookBench,
+    "facebook, with a picture": FacebookPictureBench,
+    "x": XBench,
+    "x, oauth2, with a picture": partial(XBench, auth="oauth2", picture=True),
+    "mastodon": MastodonBench,
+    "mastodon, with a picture": partial(MastodonBench, pictures=True),
+    "gotosocial": partial(MastodonBench, family="gotosocial"),
+    "pleroma": partial(MastodonBench, family="pleroma"),
+}
 
 BENCHES: dict[str, Callable[[Path, ExitStack], Bench]] = {
     "outbox": lambda folder, _: OutboxBench(folder),

@@ -9,15 +9,19 @@ import asyncio
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import BrokenEnvironment
 from pipeline.rehearsal.standins.faults import FaultProxy, Faults
@@ -36,10 +40,28 @@ class Seen:
     body: bytes
 
 
-class StandIn(ABC):
-    """The server. Use it as a context manager; `url` is where to send, `faults` what happens on the way."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A post as readers see it: its text, the alt texts of its pictures, the request that made it."""
 
-    def __init__(self) -> None:
+    id: str
+    text: str
+    at: datetime
+    body: bytes
+    alts: tuple[str, ...] = ()
+
+
+class StandIn(ABC):
+    """The server. Use it as a context manager; `url` is where to send, `faults` what happens on the way.
+
+    `now` is its clock (UTC). `credentials` are the fields of a channel's credentials that it lets in, all
+    made up.
+    """
+
+    credentials: Mapping[str, str]
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
         self.faults = Faults()
         self.seen: list[Seen] = []
         self.accepted = 0  # posts taken, each repeat that was recognised left out
@@ -56,6 +78,10 @@ class StandIn(ABC):
     @abstractmethod
     def application(self) -> Starlette:
         """The network's own behaviour."""
+
+    @abstractmethod
+    def shown(self) -> tuple[Shown, ...]:
+        """What readers see, oldest first."""
 
     @property
     def url(self) -> str:
@@ -81,7 +107,8 @@ class StandIn(ABC):
         self._thread.start()
         inner = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(
-            self.application(),
+            self._dated(self.application()),
+            date_header=False,
             lifespan="off",
             ws="none",
             http="h11",
@@ -107,6 +134,19 @@ class StandIn(ABC):
         if self._thread.is_alive():
             raise BrokenEnvironment(f"{type(self).__name__} does not stop")
         self._loop.close()
+
+    def _dated(self, application: Starlette) -> ASGIApp:
+        """Its answers carry the time of the stand-in's clock, as a server's do of the server's."""
+
+        async def dated(scope: Scope, receive: Receive, send: Send) -> None:
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message).setdefault("date", format_datetime(self.now(), usegmt=True))
+                await send(message)
+
+            await application(scope, receive, sending)
+
+        return dated
 
     def refuse(self) -> None:
         """From now on connections are refused, and those under way are cut."""

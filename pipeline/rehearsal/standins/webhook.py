@@ -17,9 +17,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from pipeline.rehearsal.standins.base import Seen, StandIn
+from pipeline.model import ChannelConfig
+from pipeline.rehearsal.standins.base import Seen, Shown, StandIn
 
 TOLERANCE = timedelta(minutes=5)
+
+
+def stand_in(_config: ChannelConfig, now: Callable[[], datetime]) -> WebhookReceiver:
+    """A receiver with a secret of its own."""
+    return WebhookReceiver(("whsec_" + base64.b64encode(bytes(range(32))).decode(),), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +41,25 @@ class WebhookReceiver(StandIn):
     """The receiver. `secrets` are those it accepts signatures of, `now` its clock (UTC)."""
 
     def __init__(self, secrets: tuple[str, ...], now: Callable[[], datetime]) -> None:
-        super().__init__()
+        super().__init__(now)
+        self.credentials = {"SECRET": " ".join(secrets)}
         self._keys = tuple(base64.b64decode(secret.removeprefix("whsec_")) for secret in secrets)
-        self.now = now
         self.messages: list[Message] = []
 
     def application(self) -> Starlette:
         """Every path takes posts."""
         return Starlette(routes=[Route("/{path:path}", self._receive, methods=["POST"])])
+
+    def shown(self) -> tuple[Shown, ...]:
+        """What was taken, in the order in which it came."""
+        with self.lock:
+            return tuple(self._as_shown(message) for message in self.messages)
+
+    @staticmethod
+    def _as_shown(message: Message) -> Shown:
+        data = json.loads(message.body)["data"]
+        image = data["image"]
+        return Shown(message.id, data["text"], message.at, message.body, (image["alt"],) if image else ())
 
     def known(self, message_id: str) -> Message | None:
         """The message that already came under this id."""
