@@ -49,11 +49,16 @@ class Daemon:
         *,
         safety: timedelta = SAFETY_TICK,
         watch: timedelta = WATCH,
+        ticked: Callable[[datetime], None] = lambda _: None,
     ) -> None:
-        """`safety` is the longest time between two ticks, `watch` how often files are looked at."""
+        """`safety` is the longest time between two ticks, `watch` how often files are looked at.
+
+        `ticked` is told the instant of every tick that came to its end.
+        """
         self._pipeline = pipeline
         self._clock = clock
         self._watch = watch
+        self._ticked = ticked
         self._problems: tuple[Problem, ...] = ()
         self._rounds = max(1, int(safety / watch))
         # A SimpleQueue may be written from a signal handler, which an Event or a Queue may not.
@@ -96,6 +101,7 @@ class Daemon:
             upcoming = self._pipeline.next_wake(report.now)
             if upcoming is not None:
                 self._set_alarm(upcoming)
+            self._ticked(report.now)
             return until_done and self._pipeline.done()
         except LedgerGone:
             raise

@@ -8,21 +8,82 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from pipeline import atomic, feeds
 from pipeline.days import first_due
-from pipeline.dispatch import Probe, no_probe
-from pipeline.errors import BrokenEnvironment
+from pipeline.errors import BrokenEnvironment, LedgerError
 from pipeline.ledger import CampaignRecord, Ledger
 from pipeline.library import Library
-from pipeline.model import Campaign, Entry, Release
+from pipeline.model import Campaign, Entry, Release, ReleaseMark
 from pipeline.planning import Plan, Standing
+from pipeline.sending import Probe, no_probe
 
 log = logging.getLogger(__name__)
+
+REMEMBERED = 2048  # releases whose entries need not be read from the ledger again
+
+
+class Shelf:
+    """Releases as the ledger has them. An entry that was read is kept until its mark changes."""
+
+    def __init__(self, ledger: Ledger, remembered: int = REMEMBERED) -> None:
+        self._ledger = ledger
+        self._remembered = remembered
+        self._kept: OrderedDict[tuple[str, str], Release] = OrderedDict()
+
+    def of(self, campaign: str) -> ShelfOf:
+        """What the campaign has released."""
+        return ShelfOf(self, campaign)
+
+    def marks(self, campaign: str) -> list[ReleaseMark]:
+        """The campaign's releases without their entries, newest first, as they are now."""
+        marks = self._ledger.release_marks(campaign)
+        for mark in marks:
+            kept = self._kept.get((campaign, mark.entry))
+            if kept is not None and kept.mark != mark:
+                self.forget(campaign, mark.entry)
+        return marks
+
+    def load(self, campaign: str, entries: Collection[str]) -> dict[str, Release]:
+        """The campaign's releases with these entry ids, by id."""
+        found = {}
+        for entry in entries:
+            kept = self._kept.get((campaign, entry))
+            if kept is not None:
+                self._kept.move_to_end((campaign, entry))
+                found[entry] = kept
+        missing = set(entries).difference(found)
+        if missing:
+            for release in self._ledger.releases(campaign, entries=missing):
+                found[release.entry.id] = self._kept[campaign, release.entry.id] = release
+        while len(self._kept) > self._remembered:
+            self._kept.popitem(last=False)
+        return found
+
+    def forget(self, campaign: str, entry: str) -> None:
+        """Read the release from the ledger when it is needed next."""
+        self._kept.pop((campaign, entry), None)
+
+
+class ShelfOf:
+    """One campaign's part of a shelf."""
+
+    def __init__(self, shelf: Shelf, campaign: str) -> None:
+        self._shelf = shelf
+        self._campaign = campaign
+
+    def marks(self) -> list[ReleaseMark]:
+        """All releases without their entries, newest first."""
+        return self._shelf.marks(self._campaign)
+
+    def load(self, entries: Collection[str]) -> dict[str, Release]:
+        """The releases with these entry ids, by id."""
+        return self._shelf.load(self._campaign, entries)
 
 
 class Releasing:
@@ -34,7 +95,10 @@ class Releasing:
         self._public = public
         self._probe = probe
         self._seen: Library | None = None  # the library whose edits have been carried over
+        self._shelf = Shelf(ledger)
         self._written: dict[str, bytes] = {}  # what the feeds on the disk were made from, by campaign
+        self._parts: dict[str, feeds.Part] = {}  # what each campaign has in what is written for all of them
+        self._common: tuple[feeds.Part, ...] | None = None  # what that was last written from
 
     def has_written(self, campaign: str) -> bool:
         """Whether this process has written the campaign's feeds, and nothing went wrong."""
@@ -72,6 +136,8 @@ class Releasing:
                 continue
             if replace(entry, path="") != replace(release.entry, path=""):
                 self._ledger.refresh(replace(release, entry=entry, updated=now))
+                # An edit within the very instant of the last one leaves the mark as it was.
+                self._shelf.forget(campaign.id, entry.id)
 
     def carried_over(self, library: Library) -> None:
         """Every campaign of this library has been refreshed: its entries are known from now on."""
@@ -79,16 +145,58 @@ class Releasing:
 
     def write_changed(self, campaign: Campaign, library: Library) -> list[str]:
         """Write the feeds unless this process has written them from the very same things."""
-        releases = self._ledger.releases(campaign.id, limit=feeds.LENGTH)
-        shown = library.pictures if any(shows_pictures(release.entry) for release in releases) else ()
-        made_from = hashlib.sha256(repr((campaign, releases, shown)).encode(errors="replace")).digest()
+        releases = self._shelf.of(campaign.id)
+        marks = releases.marks()
+        loaded = releases.load([mark.entry for mark in marks[: feeds.LENGTH]])
+        newest = [loaded[mark.entry] for mark in marks if mark.entry in loaded]
+        shown = library.pictures if any(shows_pictures(release.entry) for release in newest) else ()
+        about = repr((campaign, hash(tuple(marks)), newest, shown))
+        made_from = hashlib.sha256(about.encode(errors="replace")).digest()
         if self._written.get(campaign.id) == made_from:
             return []
         self._written.pop(campaign.id, None)
-        notices, complete = self._write(campaign, releases)
+        notices, complete = self._write(campaign, newest)
         if complete:
             self._written[campaign.id] = made_from
         return notices
+
+    def write_collective(self, library: Library) -> list[str]:
+        """Write what is there for all campaigns together, unless none of them has anything new."""
+        parts = tuple(self._parts[name] for name in library.campaigns if name in self._parts)
+        if not parts or (
+            self._common is not None
+            and len(parts) == len(self._common)
+            and all(one is other for one, other in zip(parts, self._common, strict=True))
+        ):
+            return []
+        try:
+            authority = self._collective_authority()
+            feeds.write_collective(parts, authority=authority, root=self._root, public=self._public)
+        except LedgerError:
+            raise
+        except (OSError, BrokenEnvironment) as error:
+            notice = f"the feed of all campaigns could not be written: {error}"
+            log.warning(notice)
+            return [notice]
+        except Exception as error:
+            log.exception("the feed of all campaigns could not be made")
+            return [f"the feed of all campaigns could not be made: {type(error).__name__}: {error}"]
+        self._common = parts
+        return []
+
+    def _collective_authority(self) -> str:
+        """That of the first campaign that released anything; it is frozen, so it never changes.
+
+        Before the first release nobody knows the feed's id by heart yet, and the campaign seen first does.
+        """
+        known = feeds.collective_authority(self._public)
+        if known is not None:
+            return known
+        first = self._ledger.first_released()
+        sources = [part.source for part in self._parts.values()]
+        oldest = min(sources, key=lambda source: (source.first_seen, source.campaign.id))
+        record = self._ledger.campaign(first) if first is not None else None
+        return (record and record.authority) or oldest.authority
 
     def _knows(self, entry: Entry) -> bool:
         return self._seen is not None and self._seen.entries.get(entry.id) == entry
@@ -101,15 +209,11 @@ class Releasing:
         authority = self._authority(campaign, known, frozen=bool(releases))
         self._probe("before feeds")
         try:
-            written = feeds.write(
-                campaign,
-                releases,
-                authority=authority,
-                first_seen=known.first_seen,
-                root=self._root,
-                public=self._public,
-            )
-            self._write_calendar(campaign, releases)
+            source = feeds.Source(campaign, self._shelf.of(campaign.id), authority, known.first_seen)
+            written = feeds.write(source, root=self._root, public=self._public)
+            self._write_calendar(campaign, [one for one in releases if one.retracted is None])
+        except LedgerError:
+            raise
         except (OSError, BrokenEnvironment) as error:
             notice = f"{campaign.id}: the feeds could not be written: {error}"
             log.warning(notice)
@@ -120,6 +224,7 @@ class Releasing:
             why = f"{type(error).__name__}: {error}"
             return [f"{campaign.id}: the feeds could not be made: {why}"], False
         self._probe("after feeds")
+        self._parts[campaign.id] = feeds.Part(source, written.newest, written.listed)
         return list(written.notices), True
 
     def _write_calendar(self, campaign: Campaign, releases: Sequence[Release]) -> None:

@@ -6,8 +6,10 @@ Nothing is read at import time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.credentials import Credentials
@@ -23,6 +25,7 @@ class _Environment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PIPELINE_", env_ignore_empty=True, extra="ignore")
 
     ledger: str = DEFAULT_LEDGER
+    ping_delay: int = Field(default=0, ge=0, le=86_400)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Settings:
 
     root: Path
     ledger: str
+    ping_delay: timedelta = timedelta(0)  # from writing the feeds until hubs are told of them
 
     @property
     def public(self) -> Path:
@@ -57,14 +61,21 @@ class Settings:
 def load(root: Path | None, ledger: str | None = None) -> Settings:
     """The settings of the project at `root`, or of the nearest parent that is one.
 
-    Raises WrongUse when there is no project, BrokenEnvironment when its `.env` cannot be read.
+    Raises WrongUse when there is no project, BrokenEnvironment when its `.env` cannot be read or a variable
+    has a value it cannot have.
     """
     place = find_root(root)
     try:
         environment = _Environment(_env_file=place / ".env")
     except UnicodeDecodeError as error:
         raise BrokenEnvironment(f"{place / '.env'} is not UTF-8", hint="Save it as UTF-8.") from error
-    return Settings(place, _absolute(ledger or environment.ledger, place))
+    except ValidationError as error:
+        raise BrokenEnvironment(
+            "PIPELINE_PING_DELAY is not a number of seconds from 0 to 86400",
+            hint="Correct it in the environment or in .env, or take it out.",
+        ) from error
+    delay = timedelta(seconds=environment.ping_delay)
+    return Settings(place, _absolute(ledger or environment.ledger, place), delay)
 
 
 def find_root(start: Path | None) -> Path:

@@ -14,17 +14,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.clock import Clock
-from pipeline.days import first_due, last_close
+from pipeline.days import first_due
 from pipeline.delivery import AskPerson, Withdraw
-from pipeline.dispatch import Dispatcher, Probe, no_probe
+from pipeline.dispatch import Dispatcher
 from pipeline.errors import LostRace, PipelineError
 from pipeline.ledger import Ledger
 from pipeline.library import Library, LibraryReader, recorded_plan
 from pipeline.model import Campaign, Delivery, DeliveryKey, Entry, Slot, State
+from pipeline.pinging import NoHubs
 from pipeline.planning import Plan, Standing, changes
 from pipeline.problems import Problem
 from pipeline.releasing import Releasing, shows_pictures
 from pipeline.report import Waiting, missed, waiting
+from pipeline.sending import Probe, no_probe
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,9 @@ class Pipeline:
         self._library: Library | None = None  # as of the last tick that came to its end
         self._event: int | None = None  # the newest event of the ledger that a tick has taken in
         self._seen: dict[str, _Seen] = {}
+        self._applied: dict[str, object] = {}  # what of a plan the ledger has taken in, by campaign
         self._last: datetime | None = None
+        self.pinger = NoHubs()
         # Called after a tick that may have taken in a campaign the ledger did not have.
         self.adopted: Callable[[], None] = lambda: None
 
@@ -97,17 +101,21 @@ class Pipeline:
         if library is self._library:
             # The plan on record is that of the files: what is due need not wait for the others' planning.
             self.dispatcher.start(library, progress=progress)
-        newest, touched = self.ledger.touched(self._event)
-        plans = self._plan_all(self._to_look_at(library, touched, now), library, now, notices)
+        touched = self.ledger.touched(self._event)
+        for campaign in touched.replanned:
+            self._applied.pop(campaign, None)
+        plans = self._plan_all(self._to_look_at(library, touched.campaigns, now), library, now, notices)
         self.dispatcher.start(library, progress=progress)
         released, told = self._release_all(plans, library, now, progress)
         self.releasing.carried_over(library)
         if library is not self._library:
             self.adopted()
-        self._library, self._event, self._last = library, newest, now
+        self._library, self._event, self._last = library, touched.newest, now
+        self.pinger.start(progress=progress)
         if wait:
             self.dispatcher.wait()
-        notices += told
+            self.pinger.wait()
+        notices += told + self.pinger.collect()
         return TickReport(
             now, library.problems, released, self.dispatcher.sent(), tuple(closed), tuple(notices)
         )
@@ -142,7 +150,10 @@ class Pipeline:
             self._withdraw_gone(library, now)
         plans = []
         for campaign in campaigns:
-            self._seen.pop(campaign.id, None)  # until this tick has done all there is to do about it
+            # Forgotten until this tick has done all there is to do about it.
+            seen = self._seen.pop(campaign.id, None)
+            if seen is None or (now >= seen.again and not self.ledger.numbers_in_order):
+                self._applied.pop(campaign.id, None)
             try:
                 plans.append((campaign, self._plan(campaign, library, now)))
             except PipelineError:
@@ -158,10 +169,14 @@ class Pipeline:
         calendar = recorded_plan(self.ledger, campaign, library.entries, now)
         if calendar.over and self.ledger.campaign(campaign.id) is not None:
             return calendar
+        wanted = (campaign, calendar.slots, calendar.members)
+        if self._applied.get(campaign.id) == wanted:
+            return calendar  # and nothing but sends and releases has happened since
         self.ledger.adopt(campaign.id, now)
         todo = changes(campaign, calendar, self.ledger.deliveries(campaign.id), now)
         try:
             self.ledger.apply_plan(campaign.id, calendar.slots, todo, now)
+            self._applied[campaign.id] = wanted
         except LostRace as lost:
             # Whoever it was left events behind, so the next tick looks at this campaign again.
             log.info("%s: planned by somebody else at the same time: %s", campaign.id, lost)
@@ -191,8 +206,8 @@ class Pipeline:
         Given the `now` of the last tick's report, nothing can fall between that tick and this answer.
         """
         instants = [seen.until for seen in self._seen.values() if seen.until is not None and seen.until > now]
-        from_ledger = self.ledger.next_wake(now)
-        return min([*instants, *([from_ledger] if from_ledger else [])], default=None)
+        others = [self.ledger.next_wake(now), self.pinger.next_wake(now)]
+        return min([*instants, *(one for one in others if one is not None)], default=None)
 
     # ----------------------------------------------------------------- release
 
@@ -212,11 +227,14 @@ class Pipeline:
             released += [(campaign.id, entry) for entry in new]
             self.releasing.refresh(campaign, library, now)
             notices += self.releasing.write_changed(campaign, library)
+            self.pinger.note(campaign, news=bool(new))
             self._seen[campaign.id] = _look_back(campaign, calendar, library, now)
             if wake is not None and self.clock.now() >= wake:
                 # Hundreds of feeds take their time; an instant that has come meanwhile does not wait.
                 self.dispatcher.start(library, progress=progress)
                 wake = self.ledger.next_wake(self.clock.now())
+        notices += self.releasing.write_collective(library)
+        self.pinger.note(None, news=bool(released))
         return tuple(released), notices
 
     def rewrite_feeds(self) -> tuple[str, ...]:
@@ -227,6 +245,9 @@ class Pipeline:
         for campaign in library.campaigns.values():
             self.releasing.refresh(campaign, library, now)
             notices += self.releasing.write_changed(campaign, library)
+            self.pinger.note(campaign, news=False)
+        notices += self.releasing.write_collective(library)
+        self.pinger.note(None, news=False)
         return tuple(notices)
 
     # ----------------------------------------------------------------- life of a daemon
@@ -239,7 +260,9 @@ class Pipeline:
         """Whether, as of the last tick, nothing is left that this process could do by itself."""
         if any(seen.ahead for seen in self._seen.values()):
             return False
-        if self.ledger.deliveries(states={State.PLANNED, State.SENDING}):
+        if self.ledger.has_open():
+            return False
+        if not self.pinger.done():
             return False
         library = self.reader.read(self.clock.now())
         return all(
@@ -274,17 +297,17 @@ class Pipeline:
     def begin_no_more(self) -> None:
         """Let the sends in hand be the last ones. Does not wait, and may be called by a signal handler."""
         self.dispatcher.begin_no_more()
+        self.pinger.begin_no_more()
 
     def stop(self) -> None:
         """Finish the sends in hand and begin no other."""
         self.dispatcher.stop()
+        self.pinger.stop()
 
 
 def _look_back(campaign: Campaign, calendar: Plan, library: Library, now: datetime) -> _Seen:
-    """What was seen of a campaign, and how long it holds."""
-    instants = [campaign.event.starts]
-    for slot in calendar.slots:
-        instants += [first_due(campaign, slot.date), last_close(campaign, slot.date)]
+    """What was seen of a campaign, and how long it holds. When windows close, the ledger wakes us."""
+    instants = [campaign.event.starts, *(first_due(campaign, slot.date) for slot in calendar.slots)]
     spread = zlib.crc32(campaign.id.encode()) % 100 / 100  # so that not all come at once
     return _Seen(
         campaign,

@@ -47,7 +47,25 @@ def _document(pipeline: Pipeline) -> dict[str, Any]:
             {"campaign": campaign, "channel": channel, "reason": reason}
             for (campaign, channel), reason in sorted(pipeline.ledger.paused().items())
         ],
+        "pings": _pings(pipeline),
     }
+
+
+def _pings(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Feeds whose hub, one that a campaign still has, could not be told of their last change."""
+    hubs = {campaign.hub for campaign in pipeline.reader.read(pipeline.clock.now()).campaigns.values()}
+    return [
+        {
+            "hub": ping.hub,
+            "feed": ping.topic,
+            "changed": report.iso(ping.changed),
+            "attempts": ping.attempts,
+            "next": report.iso(ping.not_before),
+            "reason": ping.reason,
+        }
+        for ping in pipeline.ledger.failed_pings()
+        if ping.hub in hubs
+    ]
 
 
 def _told(one: report.Waiting) -> dict[str, Any]:
@@ -79,6 +97,9 @@ def _show(document: dict[str, Any], problems: Sequence[Problem]) -> None:
         click.echo(f"next: {document['next']['id']} at {document['next']['due']}")
     for one in document["paused"]:
         click.echo(f"paused: {one['campaign']}/{one['channel']}: {one['reason']}")
+    for ping in document["pings"]:
+        then = f"again at {ping['next']}" if ping["next"] else "given up until the feed changes again"
+        click.echo(f"hub not told: {ping['feed']}: {ping['reason']} ({then})")
     for heading, ones in (
         ("waits for you", document["waiting"]),
         ("was missed, you may still act", document["missed"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 
 import click
 
@@ -31,18 +32,23 @@ def tick_command(settings: Settings, quiet: bool, json_output: bool) -> None:
 
 @click.command("run")
 @click.option("--until-done", is_flag=True, help="Exit when no campaign has anything left to do.")
+@click.option("--serve", "where", metavar="HOST:PORT", help="Serve public/ there as well, with /healthz.")
 @project
-def run_command(settings: Settings, quiet: bool, until_done: bool) -> None:
+def run_command(settings: Settings, quiet: bool, until_done: bool, where: str | None) -> None:
     """Run the daemon: every slot at its instant, files picked up as they change. SIGTERM ends it gently."""
     from pipeline.clock import SystemClock
     from pipeline.daemon import Daemon, run_lock, stopping_on_signals
 
     clock = SystemClock()
-    with run_lock(settings.state, clock), app.open_pipeline(settings, clock=clock) as pipeline:
-        daemon = Daemon(pipeline, clock)
+    with ExitStack() as stack:
+        stack.enter_context(run_lock(settings.state, clock))
+        pipeline = stack.enter_context(app.open_pipeline(settings, clock=clock))
+        server = stack.enter_context(app.open_server(settings, where, pipeline)) if where else None
+        daemon = Daemon(pipeline, clock, ticked=server.watch.ticked if server else lambda _: None)
         with stopping_on_signals(daemon.stop):
             if not quiet:
-                click.echo(f"running for {settings.root}; stop with Ctrl-C", err=True)
+                at = f", serving at {server.url}" if server else ""
+                click.echo(f"running for {settings.root}{at}; stop with Ctrl-C", err=True)
             daemon.run(until_done=until_done)
         sys.exit(EXIT_WAITS if pipeline.waiting() else EXIT_FINE)
 

@@ -1,177 +1,205 @@
-"""A campaign's folder under `public/`: the three feeds and the pictures they point to.
+"""A campaign's folder under `public/`: its feeds and their archives, its page, and their pictures.
 
 What must stay true: the same releases leave every file alone, mtime included; pictures are in place before
-the feeds that point to them; nothing outside `content/` is ever published; a picture that was published
-stays, because subscribers' readers go on asking for it.
-
-A copy is named ENTRY-PATH-BYTES.EXT, where PATH and BYTES begin the SHA-256 digests of the picture's path and
-of its bytes: an exchanged picture gets a new address, which no cache can mistake for the old one, and the
-copy of a picture that has vanished is found by its path.
+the documents that point to them, and archive pages before the feeds; writing costs what has changed, however
+much was released before.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import posixpath
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from pipeline import atomic
 from pipeline.errors import BrokenEnvironment
-from pipeline.feeds import document, html, json_feed, rss_atom
-from pipeline.feeds.document import EntryMedia, Picture
-from pipeline.model import Campaign, Entry, Release
-
-CONTENT = "content"
-_DIGEST_LENGTH = 8
-# First bytes → type and extension. What is none of these is not published, whatever its name.
-_KINDS = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png", ".png"),
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg", ".jpg"),
-    (re.compile(rb"GIF8[79]a"), "image/gif", ".gif"),
-    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp", ".webp"),
+from pipeline.feeds import (
+    LENGTH,
+    FeedsWritten,
+    Source,
+    archives,
+    document,
+    json_feed,
+    landing,
+    record,
+    rss_atom,
+    style,
 )
+from pipeline.feeds.archives import Page
+from pipeline.feeds.document import Addresses, FeedDocument
+from pipeline.feeds.pictures import Publisher, plain_name
+from pipeline.feeds.record import Made, Record
+from pipeline.feeds.selections import Kind, Listed, Selection, select
+from pipeline.feeds.stock import Stock
+from pipeline.feeds.text import url
+
+STYLE_FILE = "feed.css"
+PAGE_FILE = "index.html"
+_TYPES = ("RSS", rss_atom.RSS_TYPE), ("Atom", rss_atom.ATOM_TYPE), ("JSON Feed", "application/feed+json")
 
 
-def write(
-    campaign: Campaign,
-    releases: Sequence[Release],
-    *,
-    authority: str,
-    first_seen: datetime,
-    root: Path,
-    public: Path,
-) -> tuple[list[Path], list[str]]:
-    """Write the feeds and pictures; the files that changed, and what an editor should know.
+def write(source: Source, *, root: Path, public: Path) -> FeedsWritten:
+    """Write whatever differs from what is on the disk. Raises BrokenEnvironment when a file cannot be."""
+    folder = public / plain_name(source.campaign.id)
+    publisher = Publisher(root, folder / document.MEDIA_FOLDER)
+    with told(folder, f"the feeds of {source.campaign.id}"):
+        stock = Stock(source, publisher)
+        was = record.read(folder)
+        rows = stock.rows(was)
+        selections = select(rows, source.campaign.language, was.labels)
+        writer = Writer(folder, was)
+        _write_all(writer, stock, selections, source.campaign.event.zone)
+        # Only now that no document shows them any more.
+        for entry in stock.retracted:
+            publisher.withdraw(entry)
+        labels = {one.folder: one.label for one in selections if one.kind is not Kind.CAMPAIGN}
+        writer.finish(replace(was, rows={row.mark.entry: row for row in reversed(rows)}, labels=labels))
+    listed = tuple(_listed(source, one) for one in selections if not _is_hidden(one))
+    changed = (*publisher.changed, *writer.changed)
+    return FeedsWritten(changed, tuple(publisher.notices), selections[0].rows[:LENGTH], listed)
 
-    Raises BrokenEnvironment when a file cannot be written.
-    """
-    folder = public / _plain_name(campaign.id)
-    publisher = _Publisher(root, folder / document.MEDIA_FOLDER)
+
+@contextmanager
+def told(folder: Path, what: str) -> Iterator[None]:
+    """A file that cannot be written raises BrokenEnvironment, saying which and what to do."""
     try:
-        media = {release.entry.id: publisher.publish(release.entry) for release in document.newest(releases)}
-        feed = document.build(campaign, releases, authority=authority, first_seen=first_seen, media=media)
-        for name, data in (
-            (document.RSS_FILE, rss_atom.rss(feed)),
-            (document.ATOM_FILE, rss_atom.atom(feed)),
-            (document.JSON_FILE, json_feed.json_feed(feed)),
-        ):
-            if atomic.write(folder / name, data):
-                publisher.changed.append(folder / name)
+        yield
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error
         raise BrokenEnvironment(
-            f"{where}: the feeds of {campaign.id} cannot be written: {why}",
+            f"{where}: {what} cannot be written: {why}",
             hint=f"make room on the disk, or make {folder} writable; the next run writes them",
         ) from error
-    return publisher.changed, publisher.notices
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
-    """Why a picture cannot be taken from `content/`."""
+class Writer:
+    """Writes those documents of a folder that are not on the disk as they should be.
 
-    reason: str
+    `changed` are the files that it wrote or removed.
+    """
 
-
-class _Publisher:
-    """Copies pictures into the media folder; `changed` and `notices` collect what happened."""
-
-    def __init__(self, root: Path, folder: Path) -> None:
-        self._root = root
-        self._content = os.path.realpath(root / CONTENT)
+    def __init__(self, folder: Path, was: Record) -> None:
         self._folder = folder
+        self._was = was
+        self._made: dict[str, Made] = {}
         self.changed: list[Path] = []
-        self.notices: list[str] = []
 
-    def publish(self, entry: Entry) -> EntryMedia:
-        """Publish the entry's own picture and those of its body that are files beside it."""
-        image = self._picture(entry, (entry.image.path,)) if entry.image else None
-        body = {src: self._picture(entry, _places(entry, src)) for src in html.local_images(entry.body)}
-        return EntryMedia(image, body)
+    def write(self, name: str, sign: str, files: Sequence[str], make: Callable[[], Iterable[bytes]]) -> None:
+        """Write the document's files, unless they are what `sign` stands for."""
+        if self._was.still_holds(name, sign, self._folder):
+            self._made[name] = self._was.documents[name]
+            return
+        made = dict(zip(files, make(), strict=True))
+        self._made[name] = Made(sign, {file: len(data) for file, data in made.items()})
+        for file, data in made.items():
+            if self._put(file, data):
+                self.changed.append(self._folder / file)
 
-    def _picture(self, entry: Entry, places: tuple[str, ...]) -> Picture | None:
-        """The first picture found at one of the places, or the copy made of it when it was still there."""
-        reasons = []
-        for place in places:
-            read = self._read(place)
-            if isinstance(read, bytes):
-                return self._copy(entry, place, read)
-            reasons.append(read.reason)
-        for place in places:
-            kept = self._kept(entry, place)
-            if kept:
-                self._note(entry, places[0], reasons[0], f"the feeds go on with the copy {kept.name}")
-                return kept
-        self._note(entry, places[0], reasons[0], "the entry is in the feeds without it")
-        return None
+    def finish(self, now: Record) -> None:
+        """Remove archive pages that are no more, and at last keep the record."""
+        gone = {file for made in self._was.documents.values() for file in made.files}
+        for file in sorted(gone.difference(*(made.files for made in self._made.values()))):
+            (self._folder / file).unlink(missing_ok=True)
+            self.changed.append(self._folder / file)
+        self._put(record.RECORD, record.written(replace(now, documents=self._made)))
 
-    def _note(self, entry: Entry, place: str, reason: str, outcome: str) -> None:
-        self.notices.append(
-            f"{entry.path}: {place} {reason}; {outcome}. Put the file back, or change the entry."
-        )
-
-    def _read(self, place: str) -> bytes | _Missing:
-        try:
-            path = os.path.realpath(self._root / place)
-            if not path.startswith(self._content + os.sep):
-                return _Missing(f"lies outside {CONTENT}/")
-            # Opening a pipe or a device could wait for ever.
-            if not Path(path).is_file():
-                return _Missing("is not there")
-            data = Path(path).read_bytes()
-        except OSError as error:
-            return _Missing(f"cannot be read ({error.strerror})")
-        except ValueError:  # a NUL in the path
-            return _Missing("is not a path")
-        return data if _kind(data) else _Missing("is not a PNG, JPEG, GIF or WebP picture")
-
-    def _copy(self, entry: Entry, place: str, data: bytes) -> Picture:
-        kind = _kind(data)
-        assert kind is not None
-        mime, extension = kind
-        name = f"{_stem(entry, place)}-{hashlib.sha256(data).hexdigest()[:_DIGEST_LENGTH]}{extension}"
-        if atomic.write(self._folder / name, data):
-            self.changed.append(self._folder / name)
-        return Picture(name, mime, len(data))
-
-    def _kept(self, entry: Entry, place: str) -> Picture | None:
-        """The newest copy of what stood at that place."""
-        shape = re.compile(rf"{re.escape(_stem(entry, place))}-[0-9a-f]{{{_DIGEST_LENGTH}}}\.[a-z]+")
-        copies = [path for path in self._folder.glob("*") if shape.fullmatch(path.name)]
-        if not copies:
-            return None
-        newest = max(copies, key=lambda path: (path.stat().st_mtime_ns, path.name))
-        data = newest.read_bytes()
-        kind = _kind(data)
-        return Picture(newest.name, kind[0], len(data)) if kind else None
+    def _put(self, file: str, data: bytes) -> bool:
+        # What a power cut takes is missed by its length at the next look, and made anew.
+        return atomic.write(self._folder / file, data, flush=False)
 
 
-def _places(entry: Entry, src: str) -> tuple[str, ...]:
-    """Where a picture of the body may be, from the root: beside the entry, or under `content/`."""
-    path = unquote(urlsplit(src).path)
-    beside = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), path))
-    below = posixpath.normpath(posixpath.join(CONTENT, path))
-    return tuple(dict.fromkeys((beside, below)))
+def _write_all(writer: Writer, stock: Stock, selections: Sequence[Selection], zone: ZoneInfo) -> None:
+    writer.write("style", record.digest(style.CSS.decode()), (STYLE_FILE,), lambda: (style.CSS,))
+    about = repr(stock.head)
+    for selection in selections:
+        stones = repr(stock.tombstones(selection.rows)) if selection.rows else ""
+        for page in archives.pages(selection, archived=stock.base is not None):
+            sign = page.sign(about + stones if page.number is None else about)
+            writer.write(page.name, sign, page.files, partial(_documents, stock, page))
+    (front,) = (one for one in archives.pages(selections[0], archived=False))
+    links = _links(stock, selections)
+    sign = front.sign(f"{about}\n{links}\n{zone}")
+    writer.write("page", sign, (PAGE_FILE,), lambda: (landing.page(_feed(stock, front), links, zone=zone),))
 
 
-def _stem(entry: Entry, place: str) -> str:
-    path_digest = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
-    return f"{_plain_name(entry.id)}-{path_digest}"
+def _documents(stock: Stock, page: Page) -> tuple[bytes, bytes, bytes]:
+    return documents(_feed(stock, page))
 
 
-def _kind(data: bytes) -> tuple[str, str] | None:
-    """MIME type and extension by the first bytes, None for anything that is not a picture we publish."""
-    return next(((mime, ext) for start, mime, ext in _KINDS if start.match(data)), None)
+def documents(feed: FeedDocument) -> tuple[bytes, bytes, bytes]:
+    """The document in RSS, Atom and JSON."""
+    return rss_atom.rss(feed), rss_atom.atom(feed), json_feed.json_feed(feed)
 
 
-def _plain_name(identity: str) -> str:
-    """The id, asserted to be one plain file name. Ids are checked on reading; a ledger may be older."""
-    if not re.fullmatch(r"[^\W_][\w.-]*", identity):
-        raise ValueError(f"the id {identity!r} cannot name a file")
-    return identity
+def _feed(stock: Stock, page: Page) -> FeedDocument:
+    """The page as subscribers read it."""
+    selection = page.selection
+    entries = stock.entries(page.rows)
+    stones = stock.tombstones(selection.rows if page.number is None else page.rows)
+    feed = replace(
+        stock.head,
+        id=stock.identity(*selection.identity),
+        title=selection.title(stock.head.title),
+        language=selection.label if selection.kind is Kind.LANGUAGE else stock.head.language,
+        updated=document.last_change(entries, stones, stock.head.updated),
+        entries=entries,
+        tombstones=stones,
+        style="../" * page.name.count("/") + STYLE_FILE,
+    )
+    if stock.base is None:
+        return feed
+    own = _addresses(stock.base, page.files)
+    # A reader of JSON Feed takes this address for the feed's identity, so archive pages have the feed's.
+    feed = document.at(feed, replace(own, json=_addresses(stock.base, _files(page, None)).json))
+    return replace(
+        feed,
+        hub=feed.hub if page.number is None else None,
+        current=_addresses(stock.base, _files(page, None)) if page.number else None,
+        older=_addresses(stock.base, _files(page, page.older)) if page.older else None,
+        newer=_addresses(stock.base, _files(page, page.newer)) if page.newer else None,
+    )
+
+
+def _files(page: Page, number: int | None) -> tuple[str, str, str]:
+    return archives.files_of(page.selection.folder, number)
+
+
+def _addresses(base: str, files: tuple[str, str, str]) -> Addresses:
+    rss, atom, plain = files
+    return Addresses(base + rss, base + atom, base + plain)
+
+
+def _links(stock: Stock, selections: Sequence[Selection]) -> list[landing.FeedLink]:
+    """The feeds that the campaign's page offers: its own in every format, the others in the commonest."""
+    own, *others = selections
+    links = [
+        landing.FeedLink(f"{own.title(stock.head.title)} ({name})", mime, file)
+        for (name, mime), file in zip(_TYPES, archives.files_of(own.folder, None), strict=True)
+    ]
+    return links + [
+        landing.FeedLink(one.title(stock.head.title), rss_atom.RSS_TYPE, one.folder + document.RSS_FILE)
+        for one in others
+        if not _is_hidden(one)
+    ]
+
+
+def _is_hidden(selection: Selection) -> bool:
+    """Whether no list names the feed: there is nothing in it, and it is not the campaign's own."""
+    return selection.kind is not Kind.CAMPAIGN and selection.is_empty
+
+
+def _listed(source: Source, selection: Selection) -> Listed:
+    campaign = source.campaign
+    base = document.public_folder(campaign)
+    return Listed(
+        kind=selection.kind,
+        folder=selection.folder,
+        label=selection.label,
+        title=selection.title(document.title_of(campaign)),
+        language=selection.label if selection.kind is Kind.LANGUAGE else campaign.language,
+        rss_url=base and f"{base}{selection.folder}{document.RSS_FILE}",
+        link=url(campaign.link),
+    )

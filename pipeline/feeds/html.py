@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
 
-from pipeline.feeds.text import LINKABLE, WEB, absolute, clean
+from pipeline.addresses import WEB
+from pipeline.feeds.text import LINKABLE, absolute, clean
 
 # fmt: off
 TAGS = {
@@ -48,13 +49,22 @@ _ALT = re.compile(r' alt="([^"]*)"')
 _ALIGNED = re.compile(r'style="text-align:(left|right|center)"')
 
 
+# A text is rendered once, however many feeds it stands in and however often they are written.
+_REMEMBERED = 2048
+
+
 def render(markdown: str, *, base: str, images: Mapping[str, str | None] | None = None) -> str:
     """The Markdown (CommonMark and tables, HTML allowed) as a sanitised HTML fragment.
 
     Relative references are read from the page `base`. `images` gives the address of pictures by their `src`
     as `local_images` lists them; None means that there is no such picture, and its alt text stands instead.
     """
-    known = images or {}
+    return _render(markdown, base, tuple((images or {}).items()))
+
+
+@lru_cache(_REMEMBERED)
+def _render(markdown: str, base: str, images: tuple[tuple[str, str | None], ...]) -> str:
+    known = dict(images)
 
     def rewrite(element: str, attribute: str, value: str) -> str | None:
         if element == "img" and attribute == "src":
@@ -66,8 +76,11 @@ def render(markdown: str, *, base: str, images: Mapping[str, str | None] | None 
     return clean(_IMAGE.sub(_or_alt_text, _sanitised(markdown, rewrite))).strip()
 
 
+@lru_cache(_REMEMBERED)
 def local_images(markdown: str) -> tuple[str, ...]:
     """The `src` of every picture that is named by a relative path, in order, each once."""
+    if not may_show_pictures(markdown):
+        return ()
     found: dict[str, None] = {}
 
     def collect(element: str, attribute: str, value: str) -> str:
@@ -77,6 +90,11 @@ def local_images(markdown: str) -> tuple[str, ...]:
 
     _sanitised(markdown, collect)
     return tuple(found)
+
+
+def may_show_pictures(markdown: str) -> bool:
+    """Whether there may be a picture in the Markdown; False is certain."""
+    return "![" in markdown or "<img" in markdown.lower()
 
 
 def figure(address: str, alt: str, credit: str | None) -> str:

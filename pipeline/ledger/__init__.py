@@ -7,6 +7,16 @@ default, or a PostgreSQL database that several machines share.
 from __future__ import annotations
 
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.ledger.records import SAID_POSTED, CampaignRecord, Doubt, HistoryRow
+from pipeline.ledger.records import SAID_POSTED, CampaignRecord, Counts, Doubt, HistoryRow, Ping, Touched
 
-__all__ = ["SAID_POSTED", "CampaignRecord", "Doubt", "HistoryRow", "Ledger", "open_ledger"]
+__all__ = [
+    "SAID_POSTED",
+    "CampaignRecord",
+    "Counts",
+    "Doubt",
+    "HistoryRow",
+    "Ledger",
+    "Ping",
+    "Touched",
+    "open_ledger",
+]

@@ -1,9 +1,9 @@
 """The durable store of what happened: one public method is one transaction.
 
 Time is always given as `now`, aware and in UTC; nothing here reads a clock. The methods are grouped by who
-calls them: `plans` for planning, `sends` for dispatch, `decisions` for people, `shelf` for feeds and files,
-`copies` for exports and backups. Every one raises LedgerError when the database cannot be used, when it is
-locked for too long, or when the ledger is closed.
+calls them: `plans` for planning, `sends` for dispatch, `decisions` and `afterwards` for people, `shelf` for
+feeds and files, `pings` for hubs, `copies` for exports and backups. Every one raises LedgerError when the
+database cannot be used, when it is locked for too long, or when the ledger is closed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pipeline.errors import LedgerError
 from pipeline.ledger import migrations, rows
+from pipeline.ledger.afterwards import Afterwards
 from pipeline.ledger.copies import Copies
 from pipeline.ledger.database import Database
 from pipeline.ledger.decisions import Decisions
+from pipeline.ledger.pings import Pings
 from pipeline.ledger.plans import Plans
-from pipeline.ledger.records import CampaignRecord, HistoryRow
-from pipeline.ledger.schema import KEPT, attempts, campaigns, deliveries, events
+from pipeline.ledger.records import CampaignRecord, Counts, HistoryRow
+from pipeline.ledger.schema import KEPT, attempts, campaigns, deliveries, events, releases
 from pipeline.ledger.sends import Sends, in_order
 from pipeline.ledger.shelf import Shelf
 from pipeline.model import Attempt, Delivery, DeliveryKey, State
 
 
-class Ledger(Plans, Sends, Decisions, Shelf, Copies):
+class Ledger(Plans, Sends, Decisions, Afterwards, Shelf, Pings, Copies):
     """An open ledger. Threads may share it; it is a context manager that closes it."""
 
     def __enter__(self) -> Self:
@@ -77,6 +79,15 @@ class Ledger(Plans, Sends, Decisions, Shelf, Copies):
         if states is not None:
             query = query.where(deliveries.c.state.in_(sorted(states)))
         return self._list(query)
+
+    def counts(self) -> Counts:
+        """How much there is of what. Reads all deliveries: not for the hot path."""
+        by_state = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        with self._database.reading() as connection:
+            return Counts(
+                {state: int(count) for state, count in connection.execute(by_state)},
+                connection.scalar(select(func.count()).select_from(releases)) or 0,
+            )
 
     def delivery(self, key: DeliveryKey) -> Delivery | None:
         """That delivery, or None."""

@@ -183,6 +183,23 @@ _APPEND_ONLY_1: Mapping[str, Sequence[str]] = MappingProxyType(
     }
 )
 
+# A ping is due while it has an instant; without one the hub has been told, or was given up for a reason.
+_TABLES_2 = (
+    """CREATE TABLE pings (
+        hub TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        changed {instant} NOT NULL,
+        not_before {instant},
+        attempts INTEGER NOT NULL,
+        reason TEXT,
+        PRIMARY KEY (hub, topic),
+        CONSTRAINT pings_counted CHECK (attempts >= 0)
+    )""",
+    "CREATE INDEX pings_due ON pings (not_before) WHERE not_before IS NOT NULL",
+    "ALTER TABLE releases ADD COLUMN retracted {instant}",
+)
+
 
 def _first(connection: Connection) -> None:
     """Version 1: every table of the first release."""
@@ -193,8 +210,14 @@ def _first(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _second(connection: Connection) -> None:
+    """Version 2: what hubs are still to be told, and which releases were retracted."""
+    for statement in _TABLES_2:
+        connection.exec_driver_sql(statement.format_map(_WORDS[connection.dialect.name]))
+
+
 # The step at index N makes version N+1 of version N; version 0 is an empty database.
-STEPS: tuple[Step, ...] = (_first,)
+STEPS: tuple[Step, ...] = (_first, _second)
 NEWEST = len(STEPS)
 
 

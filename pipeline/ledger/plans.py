@@ -9,17 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.delivery import WITHDRAWN_REASON, Change, Create, Event, Place, Withdraw
 from pipeline.errors import LostRace, NotAllowed
 from pipeline.ledger import rows
-from pipeline.ledger.records import CampaignRecord
+from pipeline.ledger.records import CampaignRecord, Touched
 from pipeline.ledger.room import Room, as_read, insert_new, put, target
 from pipeline.ledger.schema import campaigns, deliveries, events, plans, releases
 from pipeline.ledger.schema import slots as slots_table
 from pipeline.model import Delivery, DeliveryKey, Slot, SlotRecord, State
+
+# What happens to a delivery on its way out, and to an entry that is released: none of it can make a plan that
+# was applied differ from the ledger. Everything else may.
+SENT_BY_ITSELF = (
+    Event.CLAIMED,
+    Event.RECEIPT,
+    Event.NOT_ACCEPTED,
+    Event.RATE_LIMITED,
+    Event.NO_ANSWER,
+    Event.LEASE_EXPIRED,
+    Event.FOUND,
+    Event.REPEATED,
+    Event.ABSENT,
+    "noted",
+    "released",
+    "refreshed",
+)
 
 
 class Plans(Room):
@@ -61,7 +78,12 @@ class Plans(Room):
                 )
             return found.authority
 
-    def touched(self, since: int | None) -> tuple[int, frozenset[str]]:
+    @property
+    def numbers_in_order(self) -> bool:
+        """Whether events are numbered in the order of their commits: where only one writes at a time."""
+        return self._database.is_sqlite
+
+    def touched(self, since: int | None) -> Touched:
         """The number of the newest event, and the campaigns that have events after number `since`.
 
         Without `since` no campaign is named. On a server, transactions may commit out of the order of their
@@ -71,9 +93,20 @@ class Plans(Room):
         with self._database.reading() as connection:
             number = connection.scalar(newest) or 0
             if since is None or since >= number:
-                return number, frozenset()
-            found = connection.scalars(select(events.c.campaign).where(events.c.id > since).distinct())
-            return number, frozenset(name for name in found if name is not None)
+                return Touched(number)
+            found = connection.execute(
+                select(
+                    events.c.campaign,
+                    func.max(case((events.c.event.in_([str(one) for one in SENT_BY_ITSELF]), 0), else_=1)),
+                )
+                .where(events.c.id > since, events.c.campaign.is_not(None))
+                .group_by(events.c.campaign)
+            ).all()
+        return Touched(
+            number,
+            campaigns=frozenset(campaign for campaign, _ in found),
+            replanned=frozenset(campaign for campaign, otherwise in found if otherwise),
+        )
 
     def slots(self, campaign: str) -> dict[str, SlotRecord]:
         """The slots of the last applied plan with what became of them, by entry, in order of date."""

@@ -110,6 +110,7 @@ def release(row: RowMapping) -> Release:
         date=row["date"],
         released=row["released"],
         updated=row["updated"],
+        retracted=row["retracted"],
     )
 
 

@@ -171,6 +171,7 @@ releases = Table(
     Column("released", Instant, nullable=False),
     Column("updated", Instant, nullable=False),
     Column("snapshot", Text, nullable=False),
+    Column("retracted", Instant),
 )
 
 files = Table(
@@ -178,6 +179,18 @@ files = Table(
     metadata,
     Column("path", Text, primary_key=True),
     Column("content", Text, nullable=False),
+)
+
+pings = Table(
+    "pings",
+    metadata,
+    Column("hub", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("changed", Instant, nullable=False),
+    Column("not_before", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
 )
 
 events = Table(
@@ -195,4 +208,4 @@ events = Table(
 )
 
 # In the order in which rows can be inserted: what is referred to comes first.
-KEPT = (campaigns, plans, slots, deliveries, attempts, pauses, releases, files, events)
+KEPT = (campaigns, plans, slots, deliveries, attempts, pauses, releases, files, pings, events)

@@ -7,7 +7,7 @@ Every query here that runs at each tick has an index, which a test asserts.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, literal, or_, select, update
@@ -20,6 +20,7 @@ from pipeline.ledger.schema import attempts, deliveries
 from pipeline.model import Delivery, DeliveryKey, Receipt, Rendition, State
 
 _C = deliveries.c
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # before every campaign
 _RECEIPTS = frozenset({Event.RECEIPT, Event.LATE_RECEIPT})
 
 
@@ -36,13 +37,20 @@ class Sends(Room):
         """Every delivery whose outcome is not known."""
         return self._list(unsettled_query())
 
+    def has_open(self) -> bool:
+        """Whether anything is planned or under way."""
+        query = select(_C.state).where(or_(_is(State.PLANNED), _is(State.SENDING))).limit(1)
+        with self._database.reading() as connection:
+            return connection.scalar(query) is not None
+
     def next_wake(self, after: datetime | None = None) -> datetime | None:
         """The earliest instant (UTC) at which something will be due. None: nothing is open.
 
         With `after`, only instants later than that count: what was due before has been looked at.
 
-        A planned delivery is due when `due` and `not_before` are reached (unless its channel is paused), a
-        sending one when its lease ends, an unknown one at `not_before` or else when its lease ended.
+        A planned delivery is due when `due` and `not_before` are reached (unless its channel is paused) and
+        again when its window closes, a sending one when its lease ends, an unknown one at `not_before` or
+        else when its lease ended.
         """
         with self._database.reading() as connection:
             found = [connection.scalar(query) for query in wake_queries(after)]
@@ -322,7 +330,8 @@ def wake_queries(after: datetime | None = None) -> list[Select[Any]]:
         for state in (State.PLANNED, State.SENDING, State.UNKNOWN)
     }
     firsts[State.PLANNED] = firsts[State.PLANNED].where(not_paused())
-    return list(firsts.values())
+    closing = select(_C.closes).where(_is(State.PLANNED), _C.closes > (after or LONG_AGO))
+    return [*firsts.values(), closing.order_by(_C.closes).limit(1)]
 
 
 def _is(state: State) -> ColumnElement[bool]:

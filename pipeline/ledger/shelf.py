@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 
 from pipeline.errors import WrongUse
 from pipeline.ledger import rows
 from pipeline.ledger.room import Room, insert_new, put
 from pipeline.ledger.schema import files
 from pipeline.ledger.schema import releases as releases_table
-from pipeline.model import Release
+from pipeline.model import Release, ReleaseMark
+
+# Databases take only so many values in one statement; this is well within all of them.
+IDS_AT_ONCE = 500
 
 
 class Shelf(Room):
@@ -74,17 +78,42 @@ class Shelf(Room):
         with self._database.reading() as connection:
             return frozenset(connection.scalars(select(c.entry).where(c.campaign == campaign)))
 
-    def releases(self, campaign: str, limit: int | None = None) -> list[Release]:
-        """The campaign's released entries, newest first; within an instant by date, then by id."""
-        c = releases_table.c
-        query = (
-            select(releases_table)
-            .where(c.campaign == campaign)
-            .order_by(c.released.desc(), c.date.desc(), c.entry)
-            .limit(limit)
-        )
+    def releases(
+        self, campaign: str, limit: int | None = None, *, entries: Collection[str] | None = None
+    ) -> list[Release]:
+        """The campaign's released entries, newest first; within an instant by date, then by id.
+
+        `limit` takes the newest ones, `entries` those with one of these ids.
+        """
+        wanted = None if entries is None else sorted(entries)
+        query = _newest_first(select(releases_table), campaign).limit(limit)
         with self._database.reading() as connection:
-            return [rows.release(row) for row in connection.execute(query).mappings()]
+            if wanted is None:
+                return [rows.release(row) for row in connection.execute(query).mappings()]
+            found: list[Release] = []
+            for start in range(0, len(wanted), IDS_AT_ONCE):
+                some = query.where(releases_table.c.entry.in_(wanted[start : start + IDS_AT_ONCE]))
+                found += [rows.release(row) for row in connection.execute(some).mappings()]
+        found.sort(key=lambda one: one.entry.id)
+        found.sort(key=lambda one: (one.released, one.date), reverse=True)
+        return found[:limit]
+
+    def release_marks(self, campaign: str) -> list[ReleaseMark]:
+        """All of the campaign's releases without their entries, in the order of `releases`."""
+        c = releases_table.c
+        query = _newest_first(select(c.entry, c.date, c.released, c.updated, c.retracted), campaign)
+        with self._database.reading() as connection:
+            return [ReleaseMark(*row) for row in connection.execute(query)]
+
+    def first_released(self) -> str | None:
+        """The campaign of the very first release of all; None when nothing was released yet.
+
+        Reads through all releases: for what is asked once and then remembered.
+        """
+        c = releases_table.c
+        query = select(c.campaign).order_by(c.released, c.campaign).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar()
 
     def good_files(self) -> dict[str, str]:
         """The last good text of every content and schedule file, by its path, in order of path."""
@@ -103,3 +132,8 @@ class Shelf(Room):
                 connection.execute(delete(files).where(files.c.path == path))
             note = ", ".join([*sorted(changed), *(f"{path} (gone)" for path in sorted(gone))])
             self._append_about(connection, now, "files remembered", note=note)
+
+
+def _newest_first(query: Select[Any], campaign: str) -> Select[Any]:
+    c = releases_table.c
+    return query.where(c.campaign == campaign).order_by(c.released.desc(), c.date.desc(), c.entry)

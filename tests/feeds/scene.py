@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from pipeline import feeds
-from pipeline.model import Campaign, Entry, Event, Image, Posting, Release
+from pipeline.feeds import record
+from pipeline.model import Campaign, Entry, Event, Image, Posting, Release, ReleaseMark
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "feeds"
 FEED_FILES = ("feed.xml", "atom.xml", "feed.json")
@@ -95,22 +98,61 @@ def lay_out(root: Path) -> None:
     (images / "plan.gif").write_bytes(GIF)
 
 
+class Given:
+    """Releases, and a note of which were looked up."""
+
+    def __init__(self, releases: Sequence[Release]) -> None:
+        self.releases = list(releases)
+        self.loaded: list[str] = []
+
+    def marks(self) -> list[ReleaseMark]:
+        ordered = sorted(self.releases, key=lambda one: one.entry.id)
+        ordered.sort(key=lambda one: (one.released, one.date), reverse=True)
+        return [one.mark for one in ordered]
+
+    def load(self, entries: Collection[str]) -> dict[str, Release]:
+        self.loaded += entries
+        return {one.entry.id: one for one in self.releases if one.entry.id in entries}
+
+
+def source(campaign: Campaign = CAMPAIGN, releases: Sequence[Release] = RELEASES) -> feeds.Source:
+    """The campaign with these releases."""
+    return feeds.Source(campaign, Given(releases), AUTHORITY, FIRST_SEEN)
+
+
 def write(
-    root: Path, campaign: Campaign = CAMPAIGN, releases: tuple[Release, ...] = RELEASES
+    root: Path, campaign: Campaign = CAMPAIGN, releases: Sequence[Release] = RELEASES
 ) -> feeds.FeedsWritten:
     """Write the feeds of the scene into `root/public`."""
-    return feeds.write(
-        campaign, releases, authority=AUTHORITY, first_seen=FIRST_SEEN, root=root, public=root / "public"
-    )
+    return feeds.write(source(campaign, releases), root=root, public=root / "public")
 
 
 def golden_campaigns() -> dict[str, tuple[Campaign, tuple[Release, ...]]]:
     """What each folder of golden files was made from."""
+    retracted = replace(RELEASES[0], retracted=datetime(2016, 4, 20, 15, 0, tzinfo=UTC))
     return {
         "full": (CAMPAIGN, RELEASES),
+        "retracted": (CAMPAIGN, (retracted, *RELEASES[1:])),
         "no-public-url": (replace(CAMPAIGN, public_url=None), RELEASES),
         "empty": (CAMPAIGN, ()),
     }
+
+
+def golden_files(public: Path) -> dict[str, bytes]:
+    """The feeds and the list of them below `public`, by name; the page has tests of its own."""
+    return {
+        path.relative_to(public).as_posix(): path.read_bytes()
+        for path in sorted(public.rglob("*"))
+        if path.suffix in {".xml", ".json", ".opml"} and path.name != record.RECORD
+    }
+
+
+def write_everything(root: Path, campaign: Campaign, releases: Sequence[Release]) -> None:
+    """Write the campaign's feeds and, as if it were the only one, those of all campaigns."""
+    given = source(campaign, releases)
+    written = feeds.write(given, root=root, public=root / "public")
+    part = feeds.Part(given, written.newest, written.listed)
+    feeds.write_collective([part], authority=AUTHORITY, root=root, public=root / "public")
 
 
 def main() -> None:
@@ -119,10 +161,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             lay_out(root)
-            write(root, campaign, releases)
-            (GOLDEN / name).mkdir(parents=True, exist_ok=True)
-            for file in FEED_FILES:
-                (GOLDEN / name / file).write_bytes((root / "public" / CAMPAIGN.id / file).read_bytes())
+            write_everything(root, campaign, releases)
+            shutil.rmtree(GOLDEN / name, ignore_errors=True)
+            for file, data in golden_files(root / "public").items():
+                (GOLDEN / name / file).parent.mkdir(parents=True, exist_ok=True)
+                (GOLDEN / name / file).write_bytes(data)
     sys.stdout.write(f"written: {GOLDEN}\n")
 
 

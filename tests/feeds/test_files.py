@@ -52,7 +52,15 @@ def test_pictures_are_copied_and_the_feeds_point_to_the_copies(root: Path):
     assert address(root, second) in entry["content_html"]
     assert done.notices == ()
     # Whoever follows the feed finds the picture: it was there first.
-    assert [path.suffix for path in done.changed] == [".png", ".gif", ".xml", ".xml", ".json"]
+    assert [path.suffix for path in done.changed] == [
+        ".png",
+        ".gif",
+        ".css",
+        ".xml",
+        ".xml",
+        ".json",
+        ".html",
+    ]
 
 
 @pytest.mark.parametrize("src", ["images/plan.gif", "./images/../images/plan.gif", "images/pl%61n.gif?v=2"])
@@ -221,3 +229,39 @@ def test_importing_the_package_loads_none_of_the_heavy_libraries():
     code = f"import sys, pipeline.feeds; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_picture_is_read_again_only_when_it_may_have_changed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, settled: bool
+):
+    image = Image("content/images/jardin.png", "alt")
+    source = root / "content/images/jardin.png"
+    _, before = write_one(root, image=image)
+    copy = root / "public" / scene.CAMPAIGN.id / "media" / media(root)[0]
+    after = source.stat().st_ctime_ns + (10 if settled else 1) * 10**9
+    os.utime(copy, ns=(after, after))
+    opened: list[Path] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read(path))
+    assert write_one(root, image=image)[1] == before
+    assert (source in opened) is not settled
+    # Of the same length, so that only the stamp of the file tells.
+    source.write_bytes(scene.PNG[:-1] + b"!")
+    assert write_one(root, image=image)[1]["image"] != before["image"]
+    assert source in opened
+
+
+def test_a_copy_that_was_lost_is_made_again(root: Path):
+    image = Image("content/images/jardin.png", "alt")
+    _, before = write_one(root, image=image)
+    copy = root / "public" / scene.CAMPAIGN.id / "media" / media(root)[0]
+    for lost in (b"", None):
+        copy.unlink() if lost is None else copy.write_bytes(lost)
+        if lost is not None:
+            long_after = (root / "content/images/jardin.png").stat().st_ctime_ns + 10**10
+            os.utime(copy, ns=(long_after, long_after))
+        done, again = write_one(root, image=image)
+        assert again == before
+        assert done.changed == (copy,)
+        assert copy.read_bytes() == scene.PNG

@@ -144,9 +144,9 @@ def test_the_feed_names_its_title_description_and_language(feeds: Feeds):
 def test_an_entry_in_another_language_says_so_everywhere(feeds: Feeds):
     assert feeds.entry("repair-cafe")[2]["language"] == "en"
     atom_entries = feeds.atom_tree.findall("atom:entry", NS)
-    assert [entry.get(XML_LANG) for entry in atom_entries] == ["en", None, None]
+    assert [entry.get(XML_LANG) for entry in atom_entries] == ["en", "fr", "fr"]
     items = feeds.rss_tree.findall("channel/item")
-    assert [item.findtext("dc:language", None, NS) for item in items] == ["en", None, None]
+    assert [item.findtext("dc:language", None, NS) for item in items] == ["en", "fr", "fr"]
     assert feeds.entry("repair-cafe")[0].content[0].value.startswith('<div lang="en" dir="auto">')
 
 

@@ -11,6 +11,7 @@ from pipeline.clock import VirtualClock
 from pipeline.delivery import TRANSITIONS, WITHDRAWN_REASON, Create, Event, Place, Step, Withdraw
 from pipeline.errors import LostRace, NotAllowed, WrongUse
 from pipeline.ledger import SAID_POSTED, open_ledger
+from pipeline.ledger.shelf import IDS_AT_ONCE
 from pipeline.model import DeliveryKey, Entry, Image, Release, Slot, State
 from tests.ledger.scene import SOON, START, Scene, exported, receipt, rendition
 
@@ -718,6 +719,30 @@ def test_releases_come_newest_first(scene: Scene) -> None:
     for release in releases:
         scene.ledger.release(release)
     assert [found.entry.id for found in scene.ledger.releases("lille")] == ["b", "c", "d", "a"]
+    assert [found.entry.id for found in scene.ledger.releases("lille", 2)] == ["b", "c"]
+    assert scene.ledger.release_marks("lille") == [found.mark for found in scene.ledger.releases("lille")]
+    assert scene.ledger.release_marks("paris") == []
+
+
+def test_releases_are_found_by_the_ids_of_their_entries(scene: Scene) -> None:
+    scene.ledger.adopt("lille", START)
+    entries = [f"e{n:04}" for n in range(IDS_AT_ONCE + 3)]
+    for days, entry in enumerate((entries[0], entries[-1], "other")):
+        released = START + days * DAY
+        scene.ledger.release(Release("lille", full_entry(entry), START.date(), released, released))
+    found = scene.ledger.releases("lille", entries=entries)
+    assert [release.entry.id for release in found] == [entries[-1], entries[0]]
+    assert [one.entry.id for one in scene.ledger.releases("lille", 1, entries=entries)] == [entries[-1]]
+    assert scene.ledger.releases("lille", entries=()) == []
+    assert scene.ledger.releases("paris", entries=entries) == []
+
+
+def test_the_campaign_of_the_very_first_release_is_known(scene: Scene) -> None:
+    assert scene.ledger.first_released() is None
+    for campaign, released in [("lille", START + DAY), ("paris", START), ("arras", START + DAY)]:
+        scene.ledger.adopt(campaign, START)
+        scene.ledger.release(Release(campaign, full_entry(), START.date(), released, released))
+    assert scene.ledger.first_released() == "paris"
 
 
 def test_the_last_good_files_are_kept(scene: Scene) -> None:

@@ -20,6 +20,7 @@ from pipeline.ledger.migrations import NEWEST
 from pipeline.model import Entry, Image, Release, Slot, State
 from tests.ledger.scene import START, TODAY, Scene, exported, receipt, rendition
 
+MINUTE = timedelta(minutes=1)
 ENTRY = Entry(
     id="ouistock",
     path="content/a.md",
@@ -92,18 +93,26 @@ def test_an_import_in_place_of_a_lost_ledger_doubts_what_may_have_been_sent_sinc
         scene = Scene(lost, VirtualClock(START))
         due, ahead = scene.key("due"), scene.key("ahead")
         missed, nobody = scene.key("missed"), scene.key("nobody")
+        held, moved = scene.key("held"), scene.key("moved")
         scene.create(due)
         scene.create(ahead, day=TODAY + day, due=START + day, closes=START + 2 * day)
         scene.create(missed, day=TODAY - day, state=State.MISSED, reason="its window closed")
         scene.create(nobody, day=TODAY - 2 * day)
+        scene.create(held, day=TODAY - 3 * day)
+        scene.claim(held)
+        lost.record(held, "first", Step(Event.REJECTED, "no"), None, "rejected", START)
+        scene.create(moved, day=TODAY - 4 * day, due=START + MINUTE)
         document = exported(lost)
-    later = START + timedelta(minutes=5)
-    doubt = Doubt(later, lambda was: None if was.key == nobody else rendition(was.key))
+        assert lost.last_event() == START
+    later = START + 5 * MINUTE
+    doubt = Doubt(later, START, lambda was: None if was.key == nobody else rendition(was.key), {moved})
     ledger.import_(io.StringIO(document), doubt)
     states = {one.key.entry: one.state for one in ledger.deliveries()}
     assert states == {
         "due": State.UNKNOWN,
         "missed": State.UNKNOWN,
+        "held": State.UNKNOWN,
+        "moved": State.UNKNOWN,
         "ahead": State.PLANNED,
         "nobody": State.PLANNED,
     }
@@ -114,6 +123,9 @@ def test_an_import_in_place_of_a_lost_ledger_doubts_what_may_have_been_sent_sinc
     assert "knows nothing after 2016-04-11 07:00:00 UTC" in str(doubted.reason)
     assert ledger.history(due)[-1].event == Event.RESTORED_OLD
     assert ledger.absent(doubted, later).state is State.PLANNED
+    others = {one.key: one for one in ledger.deliveries()}
+    assert others[held].closes == later, "what was held is not sent by itself"
+    assert others[moved].sent_at == START, "it may have been sent before it was due"
 
 
 def test_only_an_empty_ledger_takes_an_import(scene: Scene) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.delivery import Event, Step
 from pipeline.errors import LedgerError, LostRace, WrongUse
-from pipeline.ledger import Ledger, open_ledger
+from pipeline.ledger import Ledger, Ping, open_ledger
 from pipeline.model import Delivery, DeliveryKey, Entry, Release, State
 from tests.ledger.scene import START, receipt, rendition
 
@@ -23,6 +23,8 @@ ENTRY = Entry(id="ouistock", path="content/a.md", title="A", summary="a", url="h
 RELEASE = Release("lille", ENTRY, START.date(), START, START)
 LATER = START + timedelta(hours=1)
 SEEN = Delivery(KEY, "outbox", State.UNKNOWN, START.date(), START, LATER)
+
+PING = Ping("https://hub.example/", "https://a.example/feed.xml", "d", START, START, 0, None)
 
 Call = Callable[[Ledger, Path], object]
 
@@ -35,16 +37,24 @@ READS: dict[str, Call] = {
     "released": lambda ledger, _: ledger.released("lille"),
     "last_plan": lambda ledger, _: ledger.last_plan("lille"),
     "deliveries": lambda ledger, _: ledger.deliveries(),
+    "counts": lambda ledger, _: ledger.counts(),
     "delivery": lambda ledger, _: ledger.delivery(KEY),
     "due": lambda ledger, _: ledger.due(START),
     "unsettled": lambda ledger, _: ledger.unsettled(),
+    "has_open": lambda ledger, _: ledger.has_open(),
     "next_wake": lambda ledger, _: ledger.next_wake(),
     "paused": lambda ledger, _: ledger.paused(),
     "attempts": lambda ledger, _: ledger.attempts(KEY),
     "history": lambda ledger, _: ledger.history(KEY),
     "releases": lambda ledger, _: ledger.releases("lille"),
+    "release_marks": lambda ledger, _: ledger.release_marks("lille"),
+    "first_released": lambda ledger, _: ledger.first_released(),
+    "due_pings": lambda ledger, _: ledger.due_pings(START),
+    "next_ping": lambda ledger, _: ledger.next_ping(),
+    "failed_pings": lambda ledger, _: ledger.failed_pings(),
     "good_files": lambda ledger, _: ledger.good_files(),
     "export": lambda ledger, _: ledger.export(io.StringIO()),
+    "last_event": lambda ledger, _: ledger.last_event(),
     "backup": lambda ledger, folder: ledger.backup(folder / "backup.db"),
 }
 WRITES: dict[str, Call] = {
@@ -64,9 +74,17 @@ WRITES: dict[str, Call] = {
     "retry": lambda ledger, _: ledger.retry(KEY, START, LATER, START),
     "cancel": lambda ledger, _: ledger.cancel(KEY, START),
     "resume": lambda ledger, _: ledger.resume("lille", "outbox", START),
+    "edited": lambda ledger, _: ledger.edited(SEEN, rendition(KEY), receipt(), START),
+    "deleted": lambda ledger, _: ledger.deleted(SEEN, START),
+    "retract": lambda ledger, _: ledger.retract("lille", "ouistock", START),
     "release": lambda ledger, _: ledger.release(RELEASE),
     "refresh": lambda ledger, _: ledger.refresh(RELEASE),
     "remember_files": lambda ledger, _: ledger.remember_files({"a": "b"}, ["c"], START),
+    "feeds_stand": lambda ledger, _: ledger.feeds_stand(
+        PING.hub, {PING.topic: "d"}, due=START, now=START, news=True
+    ),
+    "begin_ping": lambda ledger, _: ledger.begin_ping(PING, LATER, START),
+    "end_ping": lambda ledger, _: ledger.end_ping(PING, reason=None, again=None, now=START),
     "import_": lambda ledger, _: ledger.import_(io.StringIO("")),
 }
 METHODS = READS | WRITES
@@ -88,7 +106,7 @@ def hasty(path: Path) -> Iterator[Ledger]:
 
 def test_the_list_is_complete() -> None:
     public = {name for name in dir(Ledger) if not name.startswith("_")}
-    assert public - METHODS.keys() == {"close", "closed"}
+    assert public - METHODS.keys() == {"close", "closed", "numbers_in_order"}
     assert not READS.keys() & WRITES.keys()
 
 

@@ -15,7 +15,7 @@ from pipeline.errors import LedgerError, LedgerTooNew
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.ledger.database import Database
 from pipeline.ledger.migrations import NEWEST, STEPS, Step, migrate, version_of
-from pipeline.ledger.schema import deliveries, metadata
+from pipeline.ledger.schema import campaigns, deliveries, metadata
 from pipeline.model import State
 from tests.ledger.scene import START, TODAY, Scene, exported, receipt, rendition
 
@@ -68,6 +68,21 @@ def assert_as_queries_see_it(connection: Connection) -> None:
             assert there == kind.replace("BIGINT", "INTEGER" if connection.dialect.name == "sqlite" else kind)
             assert columns[column.name]["nullable"] is (column.nullable or False)
         assert found.get_pk_constraint(name)["constrained_columns"] == [c.name for c in table.primary_key]
+
+
+def test_a_ledger_of_the_first_version_keeps_what_it_holds_and_learns_of_hubs(shared_url: str) -> None:
+    in_a_folder(shared_url)
+    at_version(shared_url, 1)
+    old = Database(shared_url)
+    with old.writing() as connection:
+        connection.execute(insert(campaigns).values(id="lille", first_seen=START))
+    old.close()
+    with open_ledger(shared_url, now=START) as ledger:
+        assert [campaign.id for campaign in ledger.campaigns()] == ["lille"]
+        assert '"note":"version 1 → ' in exported(ledger)
+        assert ledger.failed_pings() == []
+        ledger.feeds_stand("https://hub.example/", {"feed": "1"}, due=START, now=START, news=True)
+        assert [ping.topic for ping in ledger.due_pings(START)] == ["feed"]
 
 
 def test_a_failed_migration_leaves_the_old_version(shared_url: str) -> None:
@@ -198,6 +213,8 @@ BROKEN_RULES = {
     "an event changed": "UPDATE events SET note = 'never happened'",
     "an event removed": "DELETE FROM events",
     "an attempt with half an end": "UPDATE attempts SET ended = started, outcome = NULL",
+    "a ping tried fewer times than never": "UPDATE pings SET attempts = -1",
+    "a feed twice at one hub": "UPDATE pings SET topic = 'feed'",
     "an attempt before the first": "UPDATE attempts SET number = 0",
 }
 
@@ -226,6 +243,7 @@ def filled(ledger: Ledger) -> Ledger:
     scene = Scene(ledger, VirtualClock(START))
     for day, entry in enumerate("abc"):
         scene.create(scene.key(entry), day=TODAY + timedelta(days=day))
+    ledger.feeds_stand("hub", {"feed": "1", "other": "1"}, due=START, now=START, news=True)
     scene.claim(scene.key("c"))
     scene.ledger.record(scene.key("c"), "first", Outcome(What.NOT_ACCEPTED, "no"), None, "no", START)
     return ledger

@@ -1,0 +1,68 @@
+"""What the landing page tells machines: schema.org, as JSON-LD (https://schema.org/Blog)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.feeds.document import FeedDocument, FeedEntry, FeedImage
+
+# Inside <script>, HTML reads on: these must not stand there as themselves.
+_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+def json_ld(document: FeedDocument, home: str | None, anchor: Callable[[FeedEntry], str]) -> str:
+    """The document as a Blog with its postings, safe inside <script>. `home` is the page's address."""
+    author = {"@type": "Organization", "name": document.author}
+    blog = {
+        "@context": "https://schema.org",
+        "@type": "Blog",
+        "@id": document.id,
+        "name": document.title,
+        "description": document.description,
+        "inLanguage": document.language,
+        "dateModified": document.updated.isoformat(),
+        "url": home or document.link,
+        "about": {"@type": "WebPage", "url": document.link} if home else None,
+        "author": author,
+        "publisher": author,
+        "blogPost": [_posting(entry, home, anchor(entry)) for entry in document.entries] or None,
+    }
+    return json.dumps(_known(blog), ensure_ascii=False, indent=1).translate(_ESCAPES)
+
+
+def _posting(entry: FeedEntry, home: str | None, fragment: str) -> dict[str, Any]:
+    return _known(
+        {
+            "@type": "BlogPosting",
+            "@id": entry.id,
+            "headline": entry.title,
+            "description": entry.summary,
+            "url": f"{home}#{fragment}" if home else entry.url,
+            "mentions": {"@type": "CreativeWork", "name": entry.title, "url": entry.url},
+            "datePublished": entry.published.isoformat(),
+            "dateModified": entry.updated.isoformat(),
+            "inLanguage": entry.language,
+            "author": {"@type": "Organization", "name": entry.author},
+            "keywords": list(entry.tags) or None,
+            "contentLocation": {"@type": "Place", "name": entry.place} if entry.place else None,
+            "image": _image(entry.image) if entry.image else None,
+        }
+    )
+
+
+def _image(image: FeedImage) -> dict[str, Any]:
+    return _known(
+        {
+            "@type": "ImageObject",
+            "contentUrl": image.url,
+            "encodingFormat": image.mime,
+            "caption": image.alt or None,
+            "creditText": image.credit,
+        }
+    )
+
+
+def _known(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if value is not None}
