@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 from pipeline.channels import known_networks, option_problems, suggest
 from pipeline.channels.base import Channel, DoesNotFit
 from pipeline.composing import EmptyText, TemplateProblem, compile_template, compose, hashtags, text_source
-from pipeline.model import Campaign, ChannelConfig, Entry
+from pipeline.model import Campaign, ChannelConfig, Entry, Fit
 from pipeline.planning import Plan, Reason
 from pipeline.problems import Problem, Severity
 from pipeline.source import Marks, Parsed
@@ -190,7 +191,7 @@ def calendar_problems(sources: Sources, parsed: Parsed[Campaign], calendar: Plan
 def text_problems(
     sources: Sources, parsed: Parsed[Campaign], calendar: Plan, open_channel: OpenChannel
 ) -> list[Problem]:
-    """E401 to E404: every template, filled in for every entry and fitted on every channel."""
+    """E401 to E404, W305: every template, filled in for every entry and fitted on every channel."""
     campaign = parsed.value
     if campaign is None:
         return []
@@ -206,7 +207,8 @@ def text_problems(
             if entry.value is None:
                 continue
             try:
-                way.fit(compose(entry.value, campaign, channel, days.get(name, campaign.posting.until)))
+                fit = way.fit(compose(entry.value, campaign, channel, days.get(name, campaign.posting.until)))
+                found |= dict.fromkeys(_doubted(fit, entry.value, entry.marks, parsed, channel))
             except TemplateProblem as error:
                 found[_template_problem(error, entry.value, entry.marks, parsed, channel)] = None
             except DoesNotFit as error:
@@ -263,6 +265,36 @@ def _too_long(
         return _problem(entry.path, marks.value(*origin.keys), "E403", message, "Shorten this text.")
     hint = f"Shorten the title or the tags, or give the entry a text of its own under `posts: {channel.id}:`."
     return _problem(entry.path, marks.at("title"), "E403", message, hint)
+
+
+def _doubted(
+    fit: Fit, entry: Entry, marks: Marks, parsed: Parsed[Campaign], channel: ChannelConfig
+) -> Iterator[Problem]:
+    campaign = parsed.value
+    assert campaign is not None
+    _, origin = text_source(entry, campaign, channel)
+    place = (marks if origin.path == entry.path else parsed.marks).value(*origin.keys)
+    for doubt in fit.doubts:
+        message = f"the post of `{entry.id}` on `{channel.id}` will probably be refused: {doubt}"
+        yield _problem(origin.path, place, "W305", message)
+
+
+# --------------------------------------------------------------------------- pictures
+
+
+def picture_problems(sources: Sources, root: Path) -> Iterator[Problem]:
+    """E203: every picture, decoded. Takes its time, and loads the image library if there is a picture."""
+    for parsed in sources.entries.values():
+        entry = parsed.value
+        if entry is None or entry.image is None or any(p.code in _NO_PICTURE for p in parsed.problems):
+            continue
+        from pipeline.channels import media  # noqa: PLC0415 - as the docstring says
+
+        if fault := media.problem(root, entry.image):
+            yield _problem(entry.path, parsed.marks.at("image"), "E203", fault)
+
+
+_NO_PICTURE = frozenset({"E202", "E203"})
 
 
 # --------------------------------------------------------------------------- helpers

@@ -35,12 +35,25 @@ class Credentials:
 
         None when neither is set. Raises BrokenEnvironment for a file that cannot be read.
         """
-        wanted = variable(channel_id, name)
-        for source in (self._environment, self._dotenv()):
+        found = self._found(variable(channel_id, name))
+        return found and found[0]
+
+    def origin(self, channel_id: str, name: str) -> str | None:
+        """Where the value comes from, in words: `.env`, a variable of the environment, or a file.
+
+        None when it is not set. Raises BrokenEnvironment for a file that cannot be read.
+        """
+        found = self._found(variable(channel_id, name))
+        return found and found[1]
+
+    def _found(self, wanted: str) -> tuple[str, str] | None:
+        for source, place in ((self._environment, "the environment"), (self._dotenv(), ".env")):
             if value := source.get(wanted):
-                return value
-            if path := source.get(f"{wanted}_FILE"):
-                return self._content(f"{wanted}_FILE", self._root / path) or None
+                return value, place if place == ".env" else f"{wanted} in {place}"
+            named_by = f"{wanted}_FILE"
+            if path := source.get(named_by):
+                value = self._content(named_by, self._root / path)
+                return (value, f"the file {path} ({named_by} in {place})") if value else None
         return None
 
     def _content(self, named_by: str, path: Path) -> str:

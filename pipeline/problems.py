@@ -57,16 +57,25 @@ CODES = {
     "E307": "the calendar of the campaign is not possible",
     "E308": "an option does not belong to the network",
     "E309": "two files claim the same campaign id",
+    "E310": "an account would post more in a day than its network allows",
     # texts
     "E401": "a template cannot be parsed",
     "E402": "a template cannot be filled in",
     "E403": "a text does not fit the network's limit",
     "E404": "a text is empty",
+    # channels, asked by `check --online`
+    "E501": "a credential of a channel is missing",
+    "E502": "the credentials of a channel are refused",
+    "E503": "a channel cannot be asked",
+    "E504": "the credentials of a channel expire before its last post",
     # warnings
     "W301": "a campaign names an entry that is still a draft",
     "W302": "the authority differs from the one frozen at the first release",
     "W303": "an entry has texts for a channel that no campaign has",
     "W304": "a tag makes no hashtag",
+    "W305": "a network will probably refuse a text",
+    "W501": "the clock of a network differs from this machine's",
+    "W502": "a network warns of something",
 }
 
 

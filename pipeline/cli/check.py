@@ -1,4 +1,7 @@
-"""`pipeline check`: everything that can be known before posting. Nothing is sent, nothing is written."""
+"""`pipeline check`: everything that can be known before posting. Nothing is posted.
+
+With `--online` the networks are asked too; what their servers say of their limits is kept for later.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,15 @@ from pipeline.settings import Settings
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True
 )
+@click.option("--online", is_flag=True, help="Also ask each network who we are there, and what will fail.")
 @as_json
 @project
-def check_command(settings: Settings, quiet: bool, form: str, json_output: bool) -> None:
+def check_command(settings: Settings, quiet: bool, form: str, online: bool, json_output: bool) -> None:
     """Find every problem in content and schedules, with its file, line and column."""
     with app.open_review(settings) as review:
         problems = review.problems()
+        if online:
+            problems = sorted({*problems, *app.online_problems(settings, review)})
     if json_output or form == "json":
         click.echo(problems_as_json(problems))
     elif form == "github":
