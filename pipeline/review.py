@@ -6,7 +6,6 @@ writes nothing but the plan it showed, so that the next one can tell what change
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -14,15 +13,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, checks, content, schedules
+from pipeline import atomic, checks, content, remembered, schedules
 from pipeline.checks import OpenChannel
+from pipeline.crowding import crowd_problems
 from pipeline.errors import BrokenEnvironment, WrongUse
 from pipeline.library import cross_problems, read_sources, recorded_plan
-from pipeline.model import Campaign, Entry
+from pipeline.model import Campaign, Delivery, Entry
 from pipeline.planning import Plan
 from pipeline.problems import Problem
-from pipeline.report import plan_changes, plan_document
-from pipeline.source import Parsed
+from pipeline.report import plan_document
+from pipeline.source import Marks, Parsed
 from pipeline.source.values import YEARS
 from pipeline.wallclock import instant
 
@@ -45,6 +45,7 @@ class Review:
     """
 
     def __init__(self, root: Path, open_channel: OpenChannel, now: datetime, ledger: Ledger | None) -> None:
+        self._root = root
         self._open_channel = open_channel
         self._now = now
         self._ledger = ledger
@@ -57,15 +58,28 @@ class Review:
         self.entries: Mapping[str, Entry] = _values(self._sources.by_entry_id())
         self.campaigns: Mapping[str, Campaign] = _values(self._sources.by_campaign_id())
 
-    def problems(self, *, calendars: bool = True) -> list[Problem]:
-        """Every problem; without `calendars`, those that do not depend on today's date."""
+    def problems(self, *, calendars: bool = True, pictures: bool = False) -> list[Problem]:
+        """Every problem; without `calendars`, those that do not depend on today's date.
+
+        `pictures` decodes every picture too.
+        """
         found = [*self._sources.problems(), *cross_problems(self._sources, self._open_channel)]
+        if pictures:
+            found += checks.picture_problems(self._sources, self._root)
         if calendars:
+            plans: dict[str, Plan] = {}
             for parsed in self._sources.campaigns.values():
                 if parsed.value is not None:
                     calendar = recorded_plan(self._ledger, parsed.value, self.entries, self._now)
                     found += checks.calendar_problems(self._sources, parsed, calendar)
+                    plans.setdefault(parsed.value.id, calendar)
+            found += crowd_problems(self._sources, plans, self._open_channel)
         return sorted(set(found))
+
+    @property
+    def marks(self) -> Mapping[str, Marks]:
+        """Where the keys of each campaign's file stand, by path."""
+        return {path: parsed.marks for path, parsed in self._sources.campaigns.items()}
 
     def views(self, campaign: str | None = None, as_of: date | None = None) -> list[View]:
         """The plan of one campaign, or of all, now or as it would be at the start of a local day.
@@ -86,6 +100,12 @@ class Review:
             views.append(View(one, recorded_plan(self._ledger, one, self.entries, now)))
         return views
 
+    def deliveries(self, campaign: str) -> list[Delivery]:
+        """The campaign's deliveries as the ledger has them; none without a ledger."""
+        if self._ledger is None:
+            return []
+        return self._ledger.deliveries(campaign)
+
     def document(self, view: View) -> dict[str, Any]:
         """The campaign's part of `plan --json`."""
         return plan_document(view.campaign, view.calendar, self.entries, self._open_channel)
@@ -94,12 +114,21 @@ class Review:
         """What is different since the plan was last shown, by campaign; then remembers this one."""
         found: dict[str, list[str]] = {}
         for view in views:
-            days = {slot.entry: slot.date.isoformat() for slot in view.calendar.slots}
-            before = self._ledger.last_plan(view.campaign.id) if self._ledger else None
-            found[view.campaign.id] = plan_changes(json.loads(before), days) if before else []
+            before = self._last_shown(view.campaign)
+            after = remembered.remember(before or {}, view.calendar, self.entries)
+            told = [] if before is None else remembered.changes(before, after, self.today(view.campaign))
+            found[view.campaign.id] = told
             if self._ledger is not None:
-                self._ledger.save_plan(view.campaign.id, json.dumps(days, sort_keys=True), self._now)
+                self._ledger.save_plan(view.campaign.id, remembered.write(after), self._now)
         return found
+
+    def today(self, campaign: Campaign) -> date:
+        """The day it is where the event takes place."""
+        return self._now.astimezone(campaign.event.zone).date()
+
+    def _last_shown(self, campaign: Campaign) -> remembered.Memory | None:
+        document = self._ledger.last_plan(campaign.id) if self._ledger else None
+        return remembered.read(document) if document else None
 
     def write_ics(self, path: Path, views: list[View]) -> None:
         """Write one campaign's calendar. Raises WrongUse for several, OSError when it cannot be written."""
@@ -109,7 +138,8 @@ class Review:
             raise WrongUse("--ics writes one campaign's calendar", hint="Name the campaign.")
         view = views[0]
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, ics.calendar(view.campaign, view.calendar.slots, self.entries))
+        moves = remembered.moves(self._last_shown(view.campaign) or {})
+        atomic.write(path, ics.calendar(view.campaign, view.calendar.slots, self.entries, moves))
 
 
 def _values(parsed: Mapping[str, Parsed[Any]]) -> dict[str, Any]:
