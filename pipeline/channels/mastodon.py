@@ -60,7 +60,7 @@ _UPLOAD = "upload:"  # and the digest of a picture, in place of the id that the 
 class Mastodon:
     """The channel. Options `instance`, `visibility`, `spoiler`. Credential ACCESS_TOKEN.
 
-    What the server said of itself, not older than a day, is kept between posts.
+    What the server said of itself, not older than a week, is kept between posts.
     """
 
     def __init__(self, campaign: Campaign, config: ChannelConfig, surroundings: Surroundings) -> None:

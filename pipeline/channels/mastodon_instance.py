@@ -19,7 +19,7 @@ from pipeline.channels import mastodon_text, media
 from pipeline.channels.base import AuthFailedError, NotAcceptedError, RejectedError
 from pipeline.model import Key, NoKey, TimedKey
 
-FRESH = timedelta(days=1)
+FRESH = timedelta(days=7)  # a refusal, or `doctor`, asks sooner
 _TYPES = frozenset({media.JPEG, media.PNG, media.GIF, media.WEBP})
 _MOST = 1 << 40  # a limit above this is nonsense
 

@@ -172,6 +172,8 @@ class _Watch:
         return reached
 
     def _look_up(self, name: str, port: int) -> list[_Address]:
+        with suppress(OSError, UnicodeError):  # a number needs no looking up
+            return list(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
         found: SimpleQueue[list[_Address] | OSError | UnicodeError] = SimpleQueue()
 
         def look_up() -> None:

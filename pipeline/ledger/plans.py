@@ -16,7 +16,7 @@ from pipeline.delivery import WITHDRAWN_REASON, Change, Create, Event, Place, Wi
 from pipeline.errors import LostRace, NotAllowed
 from pipeline.ledger import rows
 from pipeline.ledger.records import CampaignRecord, Touched
-from pipeline.ledger.room import Room, as_read, insert_new, put, target
+from pipeline.ledger.room import Room, insert_new, put, target
 from pipeline.ledger.schema import campaigns, deliveries, events, plans, releases
 from pipeline.ledger.schema import slots as slots_table
 from pipeline.model import Delivery, DeliveryKey, Slot, SlotRecord, State
@@ -211,7 +211,7 @@ class Plans(Room):
         # Only a cancelled delivery may be without a day, so for the length of this transaction it is one.
         out = {"state": State.CANCELLED, "date": None}
         _placed_state(place)
-        if self._write(connection, place.was, as_read(place.was), out) is None:
+        if self._write(connection, place.was, out) is None:
             raise self._lost(connection, place.was.key, f"placed on {place.date}")
 
     def _step_in(self, connection: Connection, place: Place, now: datetime) -> None:

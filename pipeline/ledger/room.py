@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from pipeline.delivery import Event, allowed_from, next_state
 from pipeline.errors import LostRace, NotAllowed, WrongUse
@@ -19,6 +21,43 @@ from pipeline.ledger import rows
 from pipeline.ledger.database import Database
 from pipeline.ledger.schema import attempts, campaigns, deliveries, events, pauses
 from pipeline.model import Delivery, DeliveryKey, State
+
+# Statements of the way of every post are built once: building one costs more than running it.
+
+_D, _A = deliveries.c, attempts.c
+IS_KEY = and_(
+    _D.campaign == bindparam("is_campaign"),
+    _D.entry == bindparam("is_entry"),
+    _D.channel == bindparam("is_channel"),
+)
+_DELIVERY = select(deliveries).where(IS_KEY)
+_DELIVERY_LOCKED = _DELIVERY.with_for_update()  # on SQLite the write transaction holds everything already
+_EVENT = insert(events)
+_ATTEMPT = insert(attempts)
+IS_ATTEMPT = and_(
+    _A.campaign == bindparam("is_campaign"),
+    _A.entry == bindparam("is_entry"),
+    _A.channel == bindparam("is_channel"),
+)
+_NEWEST_ATTEMPT = select(_A.number).where(IS_ATTEMPT).order_by(_A.number.desc()).limit(1)
+
+
+def key_parameters(key: DeliveryKey) -> dict[str, str]:
+    """The parameters by which the statements above find a delivery."""
+    return {"is_campaign": key.campaign, "is_entry": key.entry, "is_channel": key.channel}
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> ReturningUpdate[Any]:
+    """Write these columns of a delivery that is as it was read: same state, lease, day and instant."""
+    as_read = and_(
+        _D.state == bindparam("was_state"),
+        _D.lease.is_not_distinct_from(bindparam("was_lease", type_=_D.lease.type)),
+        _D.date.is_not_distinct_from(bindparam("was_date", type_=_D.date.type)),
+        _D.due == bindparam("was_due"),
+    )
+    written = {name: bindparam(name, type_=_D[name].type) for name in columns}
+    return update(deliveries).where(IS_KEY, as_read).values(written).returning(deliveries)
 
 
 class Room:
@@ -30,10 +69,8 @@ class Room:
     # ------------------------------------------------------------------- reading inside a transaction
 
     def _fetch(self, connection: Connection, key: DeliveryKey, *, lock: bool = False) -> Delivery | None:
-        query = select(deliveries).where(rows.is_key(key))
-        if lock:
-            query = query.with_for_update()  # on SQLite the write transaction holds everything already
-        row = connection.execute(query).mappings().one_or_none()
+        query = _DELIVERY_LOCKED if lock else _DELIVERY
+        row = connection.execute(query, key_parameters(key)).mappings().one_or_none()
         return None if row is None else rows.delivery(row)
 
     def _locked(self, connection: Connection, key: DeliveryKey) -> Delivery:
@@ -74,24 +111,23 @@ class Room:
             reset["lease"] = None
         if to not in (State.SENDING, State.UNKNOWN):
             reset["lease_until"] = None
-        moved = self._write(connection, was, as_read(was), {**reset, "state": to, **values})
+        moved = self._write(connection, was, {**reset, "state": to, **values})
         if moved is None:
             raise self._lost(connection, was.key, f"moved by {what.value!r}")
         self._append(connection, now, was.key, what, (was.state, to), moved.reason)
         return moved
 
-    def _write(
-        self,
-        connection: Connection,
-        was: Delivery,
-        guard: ColumnElement[bool],
-        values: Mapping[str, Any],
-    ) -> Delivery | None:
-        """Write the columns where key and guard hold; None when no row did."""
-        statement = (
-            update(deliveries).where(rows.is_key(was.key), guard).values(**values).returning(deliveries)
-        )
-        row = connection.execute(statement).mappings().one_or_none()
+    def _write(self, connection: Connection, was: Delivery, values: Mapping[str, Any]) -> Delivery | None:
+        """Write the columns while the row is still as `was`; None when it is not."""
+        parameters = {
+            **key_parameters(was.key),
+            "was_state": was.state,
+            "was_lease": was.lease,
+            "was_date": was.date,
+            "was_due": was.due,
+            **values,
+        }
+        row = connection.execute(_update(tuple(sorted(values))), parameters).mappings().one_or_none()
         return None if row is None else rows.delivery(row)
 
     def _append(
@@ -104,16 +140,15 @@ class Room:
         note: str | None = None,
     ) -> None:
         """Append an event of a delivery."""
-        connection.execute(
-            insert(events).values(
-                at=now,
-                **rows.key_columns(key),
-                from_state=states[0],
-                event=str(what),
-                to_state=states[1],
-                note=note,
-            )
-        )
+        row = {
+            "at": now,
+            **rows.key_columns(key),
+            "from_state": states[0],
+            "event": str(what),
+            "to_state": states[1],
+            "note": note,
+        }
+        connection.execute(_EVENT, row)
 
     def _append_about(
         self,
@@ -130,21 +165,15 @@ class Room:
     def _open_attempt(self, connection: Connection, sending: Delivery, now: datetime) -> None:
         assert sending.rendition is not None
         assert sending.lease is not None
-        newest = (
-            select(attempts.c.number)
-            .where(rows.is_attempt_of(sending.key))
-            .order_by(attempts.c.number.desc())
-            .limit(1)
-        )
-        connection.execute(
-            insert(attempts).values(
-                **rows.key_columns(sending.key),
-                number=(connection.execute(newest).scalar() or 0) + 1,
-                lease=sending.lease,
-                started=now,
-                digest=sending.rendition.digest,
-            )
-        )
+        newest = connection.execute(_NEWEST_ATTEMPT, key_parameters(sending.key)).scalar()
+        row = {
+            **rows.key_columns(sending.key),
+            "number": (newest or 0) + 1,
+            "lease": sending.lease,
+            "started": now,
+            "digest": sending.rendition.digest,
+        }
+        connection.execute(_ATTEMPT, row)
 
     def _pause(self, connection: Connection, key: DeliveryKey, reason: str | None, now: datetime) -> None:
         """Pause the delivery's channel; the first reason stays."""
@@ -179,17 +208,6 @@ def target(was: Delivery, what: Event) -> State:
             hint=f"From {was.state} the possible steps are: {', '.join(here) or 'none, this is the end'}.",
         )
     return to
-
-
-def as_read(was: Delivery) -> ColumnElement[bool]:
-    """The row is still as `was`: same state, lease, day and instant."""
-    c = deliveries.c
-    return and_(
-        c.state == was.state,
-        c.lease.is_not_distinct_from(was.lease),
-        c.date.is_not_distinct_from(was.date),
-        c.due == was.due,
-    )
 
 
 def not_paused() -> ColumnElement[bool]:

@@ -8,20 +8,37 @@ Every query here that runs at each tick has an index, which a test asserts.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal, or_, select, update
 
 from pipeline.delivery import Event, Step, same_request
 from pipeline.ledger import rows
 from pipeline.ledger.records import SAID_POSTED
-from pipeline.ledger.room import Room, as_read, not_paused
+from pipeline.ledger.room import IS_ATTEMPT, IS_KEY, Room, key_parameters, not_paused
 from pipeline.ledger.schema import attempts, deliveries
 from pipeline.model import Delivery, DeliveryKey, Receipt, Rendition, State
 
 _C = deliveries.c
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # before every campaign
 _RECEIPTS = frozenset({Event.RECEIPT, Event.LATE_RECEIPT})
+
+
+_A = attempts.c
+_NEWEST_UNDER_LEASE = (
+    select(_A.number)
+    .where(IS_ATTEMPT, _A.lease == bindparam("under"))
+    .order_by(_A.number.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_END_ATTEMPT = (
+    update(attempts)
+    .where(IS_ATTEMPT, _A.number == _NEWEST_UNDER_LEASE)
+    .values(ended=bindparam("now"), outcome=bindparam("told"), detail=bindparam("more"))
+)
+_END_OPEN_ATTEMPT = _END_ATTEMPT.where(_A.ended.is_(None))
 
 
 class Sends(Room):
@@ -66,10 +83,7 @@ class Sends(Room):
         Raises LostRace unless the delivery is planned, due, still open, and its channel not paused.
         """
         with self._database.writing() as connection:
-            found = connection.execute(
-                select(deliveries).where(rows.is_key(key), _may_be_sent(now), not_paused()).with_for_update()
-            ).mappings()
-            row = found.one_or_none()
+            row = connection.execute(claimable(), key_parameters(key) | {"at": now}).mappings().one_or_none()
             if row is None:
                 raise self._lost(connection, key, "claimed")
             was = rows.delivery(row)
@@ -174,7 +188,7 @@ class Sends(Room):
             return was
         if first.remote_id == SAID_POSTED:
             note = f"the network's receipt for what a person vouched for: {receipt.remote_id}"
-            better = self._write(connection, was, as_read(was), rows.receipt_columns(receipt))
+            better = self._write(connection, was, rows.receipt_columns(receipt))
             assert better is not None  # the row is locked
         else:
             there = receipt.url or receipt.remote_id
@@ -195,17 +209,9 @@ class Sends(Room):
         only_open: bool = False,
     ) -> bool:
         """Close the newest attempt made under the lease; whether there was one."""
-        newest = (
-            select(attempts.c.number)
-            .where(rows.is_attempt_of(key), attempts.c.lease == lease)
-            .order_by(attempts.c.number.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        ending = update(attempts).where(rows.is_attempt_of(key), attempts.c.number == newest)
-        if only_open:
-            ending = ending.where(attempts.c.ended.is_(None))
-        return bool(connection.execute(ending.values(ended=now, outcome=outcome, detail=detail)).rowcount)
+        statement = _END_OPEN_ATTEMPT if only_open else _END_ATTEMPT
+        told = {"now": now, "told": outcome, "more": detail, "under": lease}
+        return bool(connection.execute(statement, key_parameters(key) | told).rowcount)
 
     # ------------------------------------------------------------------- settling what is uncertain
 
@@ -253,7 +259,7 @@ class Sends(Room):
                 raise self._lost(connection, key, f"noted as {state}")
             if (was.reason, was.not_before) == (reason, not_before):
                 return
-            self._write(connection, was, as_read(was), {"reason": reason, "not_before": not_before})
+            self._write(connection, was, {"reason": reason, "not_before": not_before})
             self._append(connection, now, key, "noted", (state, state), reason)
 
     # ------------------------------------------------------------------- what time alone changes
@@ -302,6 +308,13 @@ def in_order(query: Select[Any]) -> Select[Any]:
     return query.order_by(_C.due, _C.campaign, _C.entry, _C.channel)
 
 
+@cache
+def claimable() -> Select[Any]:
+    """What `claim` asks, of one delivery at the instant `at`."""
+    at = bindparam("at", type_=_C.due.type)
+    return select(deliveries).where(IS_KEY, _may_be_sent(at), not_paused()).with_for_update()
+
+
 def due_query(now: datetime) -> Select[Any]:
     """What `due` asks."""
     return in_order(select(deliveries).where(_may_be_sent(now), not_paused()))
@@ -338,7 +351,7 @@ def _is(state: State) -> ColumnElement[bool]:
     return _C.state == literal(state, _C.state.type, literal_execute=True)
 
 
-def _may_be_sent(now: datetime) -> ColumnElement[bool]:
+def _may_be_sent(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     return and_(
         _is(State.PLANNED),
         _C.wakes <= now,

@@ -37,19 +37,24 @@ def _offset(day: date, zone: ZoneInfo) -> timedelta | None:
 
 
 class MovedReader(LibraryReader):
-    """Reads the library as if every day in it were `days` later."""
+    """Reads the library once, as if every day in it were `days` later: a play has the files it began with."""
 
     days = 0
-    _read: Library | None = None
+    _as_read: Library | None = None
     _moved: Library | None = None
 
+    def changed(self) -> bool:
+        """Whether nothing has been read yet."""
+        return self._as_read is None
+
     def read(self, now: datetime) -> Library:
-        """The moved library; the same object as before while no file has changed."""
-        library = super().read(now)
+        """The library, moved by `days`; the same object each time."""
+        if self._as_read is None:
+            self._as_read = super().read(now)
         if not self.days:
-            return library
-        if library is not self._read or self._moved is None:
-            self._read = library
+            return self._as_read
+        if self._moved is None:
+            library = self._as_read
             self._moved = replace(
                 library,
                 entries={name: _entry(entry, self.days) for name, entry in library.entries.items()},

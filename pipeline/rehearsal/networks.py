@@ -67,10 +67,14 @@ class Networks:
         account = (config.network, config.id)
         if account not in self._standins:
             self._standins[account] = self._start(config)
-        return open_channel(campaign, replace(config, api=self._standins[account].url), self._surroundings)
+        standin = self._standins[account]
+        address = standin.direct if self._weather.calm else standin.url
+        return open_channel(campaign, replace(config, api=address), self._surroundings)
 
     def blow(self) -> None:
         """Let nobody listen where the weather says so, and everybody elsewhere."""
+        if self._weather.calm:
+            return
         for (_, channel), standin in self._standins.items():
             if self._weather.refuses(channel):
                 standin.refuse()
@@ -81,8 +85,9 @@ class Networks:
         """The text without the addresses of this one run."""
         for (network, _), standin in self._standins.items():
             place = f"{network}.rehearsal.invalid"
-            text = text.replace(standin.url, f"https://{place}")
-            text = text.replace(standin.url.removeprefix("http://"), place)
+            for address in (standin.url, standin.direct):
+                text = text.replace(address, f"https://{place}")
+                text = text.replace(address.removeprefix("http://"), place)
         return text
 
     def _start(self, config: ChannelConfig) -> StandIn:

@@ -20,6 +20,7 @@ from pipeline.rehearsal.moving import MovedReader, to_clock_change
 from pipeline.rehearsal.networks import Account, Networks
 from pipeline.rehearsal.person import Person
 from pipeline.rehearsal.profiles import Profile
+from pipeline.rehearsal.standins.base import Shown
 from pipeline.rehearsal.timeline import Happening, Kind, timeline
 from pipeline.rehearsal.weather import Killed, Weather
 from pipeline.tick import Pipeline, TickReport
@@ -49,7 +50,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What happened: every delivery and release of every campaign, in order, and what readers see of it."""
+    """What happened: every delivery and release of every campaign, in order.
+
+    `seen` is what the readers of each account see in the end, oldest first; embedded networks are left out.
+    """
 
     campaigns: tuple[Campaign, ...]
     entries: Mapping[str, Entry]
@@ -57,6 +61,7 @@ class Rehearsal:
     releases: tuple[Release, ...]
     timeline: tuple[Happening, ...]
     tallies: tuple[Tally, ...]
+    seen: Mapping[Account, tuple[Shown, ...]]
     ticks: int
     kills: int
     began: datetime
@@ -154,6 +159,7 @@ class Run:
             releases=releases,
             timeline=timeline(pipeline.ledger, deliveries, releases, self._others(), self._networks.tidy),
             tallies=tuple(tally(one, deliveries, self._networks.shown(one)) for one in _accounts(campaigns)),
+            seen={account: standin.shown() for account, standin in self._networks.standins.items()},
             ticks=ticks,
             kills=len(self._kills),
             began=began,

@@ -38,6 +38,11 @@ class Weather:
         self._days = sorted(days)
         self._zone = zone
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing can happen on the wire."""
+        return not self._profile.troubles
+
     def renew(self, channel: str) -> None:
         """A person has seen to the channel: its login counts again."""
         self._renewed.add(channel)

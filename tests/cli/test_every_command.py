@@ -99,7 +99,21 @@ def test_a_slip_of_the_pen_is_wrong_use(words):
 
 # --------------------------------------------------------------------------- what is loaded
 
-_NEVER = ["requests", "feedgen", "lxml", "apscheduler", "PIL", "markdown_it", "nh3", "icalendar"]
+_NEVER = [
+    "requests",
+    "tweepy",
+    "twitter_text",
+    "feedgen",
+    "feedparser",
+    "lxml",
+    "apscheduler",
+    "PIL",
+    "markdown_it",
+    "nh3",
+    "icalendar",
+    "starlette",
+    "uvicorn",
+]
 _REPORT = """
 import sys
 from pipeline.cli import main
@@ -116,6 +130,7 @@ assert not loaded, loaded
     ("words", "without"),
     [
         (["--help"], ["pydantic", "sqlalchemy", "rich", "jinja2", "yaml"]),
+        (["--version"], ["sqlalchemy"]),
         (["check", "--help"], ["rich"]),
         (["check"], ["rich", "pipeline.dispatch", "pipeline.rehearsal", "pipeline.feeds"]),
         (["plan"], ["pipeline.dispatch", "pipeline.rehearsal", "pipeline.feeds"]),

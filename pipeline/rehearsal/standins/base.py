@@ -74,6 +74,7 @@ class StandIn(ABC):
         self._serving: Future[None] | None = None
         self._proxy: FaultProxy | None = None
         self._port = 0
+        self._inner = 0
 
     @abstractmethod
     def application(self) -> Starlette:
@@ -87,6 +88,11 @@ class StandIn(ABC):
     def url(self) -> str:
         """The base address, without a slash at the end."""
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def direct(self) -> str:
+        """The base address past the faults: nothing can happen on the way."""
+        return f"http://127.0.0.1:{self._inner}"
 
     async def note(self, request: Request) -> Seen:
         """Remember a request, with its body."""
@@ -118,6 +124,7 @@ class StandIn(ABC):
         )
         self._server = uvicorn.Server(config)
         self._serving = asyncio.run_coroutine_threadsafe(self._server.serve([inner]), self._loop)
+        self._inner = inner.getsockname()[1]
         self._proxy = FaultProxy(inner.getsockname(), self.faults)
         self.resume()
         return self

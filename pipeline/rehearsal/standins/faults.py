@@ -98,20 +98,24 @@ class Faults:
     """Which fault the next exchange meets: those given one by one, then the standing one, if any.
 
     `choose`, when set, decides instead; it is called with the request's head: its first line and its fields.
+    `choose_whole` is the same for who must also see the body.
     """
 
     queued: deque[Fault] = field(default_factory=deque)
     standing: Fault | None = None
     choose: Callable[[str], Fault | None] | None = None
+    choose_whole: Callable[[str, bytes], Fault | None] | None = None
     met: list[str] = field(default_factory=list)  # the names of those that happened
 
     def strike(self, *faults: Fault) -> None:
         """The next exchanges meet these, one each."""
         self.queued.extend(faults)
 
-    def take(self, head: str) -> Fault | None:
+    def take(self, head: str, body: bytes = b"") -> Fault | None:
         """The fault of an exchange that has just begun."""
-        if self.choose is not None:
+        if self.choose_whole is not None:
+            fault = self.choose_whole(head, body)
+        elif self.choose is not None:
             fault = self.choose(head)
         else:
             fault = self.queued.popleft() if self.queued else self.standing
@@ -164,8 +168,8 @@ class FaultProxy:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await _request(reader)
-        head = request.partition(b"\r\n\r\n")[0].decode("latin-1")
-        fault = self._faults.take(head) or Fault("none", accepted=True)
+        head, _, body = request.partition(b"\r\n\r\n")
+        fault = self._faults.take(head.decode("latin-1"), body) or Fault("none", accepted=True)
         await _wait(fault.before)
         answer = await self._ask(request) if fault.accepted else b""
         await _wait(fault.after)
