@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse chaos test lint format docs lock dist clean
+.PHONY: help setup rehearse chaos test coverage proof real lint format docs lock dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -71,6 +71,12 @@ coverage: setup ## Hold the modules that carry the promises to their coverage of
 proof: setup ## Run the tests that take their time, which `make test` leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
 
+real: setup ## Install the servers and readers written by others that tests/real talks to, into .real/
+	.ci/real/feeds.sh
+	.ci/real/mastodon.sh
+	.ci/real/bluesky.sh
+	.ci/real/axe.sh
+
 lint: setup ## Check style, types and import rules; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -92,5 +98,5 @@ dist: setup ## Build the wheel and the source archive into dist/
 	$(BIN)/hatchling build
 
 clean: ## Remove .venv, the caches and everything built
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .real real.log dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find pipeline tests .ci docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,10 +20,10 @@ from pipeline.channels.base import Channel, Keep, MemoryKeep, Surroundings
 from pipeline.channels.bluesky_session import Session, Sessions
 from pipeline.composing import compose
 from pipeline.model import ChannelConfig, Image, Post
-from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.bluesky import Bluesky as StandIn
 from pipeline.rehearsal.standins.faults import Faults
 from tests.support.builders import make_campaign, make_entry, surroundings
+from tests.support.wire_bench import WireBench
 
 NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
 DAY = date(2016, 4, 11)
@@ -79,7 +79,7 @@ def moved(keep: Keep, config: ChannelConfig, around: Surroundings) -> None:
         keep.write({"session": {name: getattr(session, name) for name in held}})
 
 
-class BlueskyBench:
+class BlueskyBench(WireBench):
     """The channel before a server, with a session. `pictured`: its posts show a picture."""
 
     def __init__(
@@ -93,17 +93,12 @@ class BlueskyBench:
         credentials = {(self.config.id, "APP_PASSWORD"): password}
         around = surroundings(folder, credentials=credentials, now=lambda: NOW)
         self.around = replace(around, keep=lambda _: self.keep)
-        self.channel = self._open()
+        self.channel = self.open()
         self.channel.prepare(self.channel.render(self.channel.fit(self.post()), "bench"))
 
-    def _open(self) -> Channel:
+    def open(self) -> Channel:
         moved(self.keep, self.config, self.around)
         return open_channel(make_campaign(), self.config, self.around)
-
-    def hurry(self, timeout: timedelta) -> None:
-        """Open the channel again with another limit for a request."""
-        self.config = replace(self.config, timeout=timeout)
-        self.channel = self._open()
 
     def post(self, title: str = "OuiStock") -> Post:
         return a_post(self.config, title=title, image=self.image)
@@ -112,16 +107,6 @@ class BlueskyBench:
         """How many posts readers see: a stand-in counts them, a real server is asked."""
         shown = getattr(self.remote, "shown", None)
         return len(shown()) if shown else self.remote.accepted
-
-    def refuse(self) -> None:
-        self.remote.refuse()
-
-    def lose_answer(self) -> None:
-        self.remote.faults.standing = faults.drop(accepted=True)
-
-    def mend(self) -> None:
-        self.remote.resume()
-        self.remote.faults.standing = None
 
 
 def pictured(folder: Path, stack: ExitStack) -> BlueskyBench:

@@ -8,14 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-from pipeline.channels import open_channel
-from pipeline.channels.base import Channel
 from pipeline.clock import VirtualClock
 from pipeline.composing import compose
 from pipeline.model import ChannelConfig, Image, Post
-from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.facebook import FacebookPage
 from tests.support.builders import make_campaign, make_entry, surroundings
+from tests.support.wire_bench import WireBench
 
 NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
 PAGE = "104500000000001"
@@ -42,7 +40,7 @@ def facebook(**changes: object) -> ChannelConfig:
     return replace(base, **changes)
 
 
-class FacebookBench:
+class FacebookBench(WireBench):
     """Real sockets: the stand-in stops listening, or the wire is cut after it has answered."""
 
     picture: Image | None = None
@@ -56,32 +54,11 @@ class FacebookBench:
         self.around = surroundings(folder, credentials=given, now=self.clock.now)
         (folder / "content").mkdir(exist_ok=True)
         (folder / PICTURE.path).write_bytes(a_picture())
-        self.channel = self._open()
-
-    def _open(self) -> Channel:
-        return open_channel(make_campaign(), self.config, self.around)
-
-    def hurry(self, timeout: timedelta) -> None:
-        """Open the channel again with another limit for a request."""
-        self.config = replace(self.config, timeout=timeout)
-        self.channel = self._open()
+        self.channel = self.open()
 
     def post(self, title: str = "OuiStock") -> Post:
         entry = make_entry("ouistock", title=title, image=self.picture)
         return compose(entry, make_campaign(), self.config, date(2016, 4, 11))
-
-    def count(self) -> int:
-        return len(self.remote.shown())
-
-    def refuse(self) -> None:
-        self.remote.refuse()
-
-    def lose_answer(self) -> None:
-        self.remote.faults.standing = faults.drop(accepted=True)
-
-    def mend(self) -> None:
-        self.remote.resume()
-        self.remote.faults.standing = None
 
 
 class FacebookPictureBench(FacebookBench):

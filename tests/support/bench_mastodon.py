@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from PIL import Image as Pillow
 
-from pipeline.channels import open_channel
-from pipeline.channels.base import Channel, Keep, MemoryKeep
+from pipeline.channels.base import Keep, MemoryKeep
 from pipeline.composing import compose
 from pipeline.model import ChannelConfig, Image, Post
-from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.mastodon import TOKEN, MastodonServer
 from tests.support.builders import make_campaign, make_entry, surroundings
+from tests.support.wire_bench import WireBench
 
 NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
 DAY = date(2016, 4, 11)
@@ -48,7 +47,7 @@ def a_post(config: ChannelConfig, campaign: Any = None, **changes: Any) -> Post:
     return compose(make_entry("ouistock", **changes), campaign or make_campaign(), config, DAY)
 
 
-class MastodonBench:
+class MastodonBench(WireBench):
     """Real sockets. `pictures` gives every post one."""
 
     def __init__(
@@ -59,34 +58,13 @@ class MastodonBench:
         self.keep: Keep = MemoryKeep()
         self._image = with_picture(folder) if pictures else None
         around = surroundings(folder, credentials={("masto", "ACCESS_TOKEN"): TOKEN}, now=lambda: NOW)
-        self._around = replace(around, keep=lambda _: self.keep)
-        self.channel = self._open()
+        self.around = replace(around, keep=lambda _: self.keep)
+        self.channel = self.open()
         self.channel.verify()
         self.remote.seen.clear()
 
-    def _open(self) -> Channel:
-        return open_channel(make_campaign(), self.config, self._around)
-
-    def hurry(self, timeout: timedelta) -> None:
-        """Open the channel again with another limit for a request."""
-        self.config = replace(self.config, timeout=timeout)
-        self.channel = self._open()
-
     def post(self, title: str = "OuiStock") -> Post:
         return a_post(self.config, title=title, image=self._image)
-
-    def count(self) -> int:
-        return len(self.remote.shown())
-
-    def refuse(self) -> None:
-        self.remote.refuse()
-
-    def lose_answer(self) -> None:
-        self.remote.faults.standing = faults.drop(accepted=True)
-
-    def mend(self) -> None:
-        self.remote.resume()
-        self.remote.faults.standing = None
 
 
 # As rows of the suite: each software, and posts that show a picture.

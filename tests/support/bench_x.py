@@ -9,13 +9,11 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from pipeline.channels import open_channel
-from pipeline.channels.base import Channel
 from pipeline.composing import compose
 from pipeline.model import ChannelConfig, Image, Post
-from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.x import XService
 from tests.support.builders import make_campaign, make_entry, surroundings
+from tests.support.wire_bench import WireBench
 
 NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
 
@@ -39,7 +37,7 @@ def a_picture(folder: Path, name: str = "content/o.png", size: tuple[int, int] =
     return Image(name, "Une place à Lille")
 
 
-class XBench:
+class XBench(WireBench):
     """Real sockets: the service stops listening, or the wire is cut after it has answered."""
 
     network = "x"
@@ -50,30 +48,9 @@ class XBench:
         self.remote = stack.enter_context(XService(lambda: NOW, auth=auth))
         self.config = x_config(api=self.remote.url, options={"auth": auth})
         given = {(self.config.id, name): value for name, value in self.remote.credentials.items()}
-        self._around = surroundings(folder, credentials=given, now=lambda: NOW)
+        self.around = surroundings(folder, credentials=given, now=lambda: NOW)
         self._picture = a_picture(folder) if picture else None
-        self.channel = self._open()
-
-    def _open(self) -> Channel:
-        return open_channel(make_campaign(), self.config, self._around)
-
-    def hurry(self, timeout: timedelta) -> None:
-        """Open the channel again with another limit for a request."""
-        self.config = replace(self.config, timeout=timeout)
-        self.channel = self._open()
+        self.channel = self.open()
 
     def post(self, title: str = "OuiStock") -> Post:
         return x_post(self.config, title, image=self._picture)
-
-    def count(self) -> int:
-        return len(self.remote.shown())
-
-    def refuse(self) -> None:
-        self.remote.refuse()
-
-    def lose_answer(self) -> None:
-        self.remote.faults.standing = faults.drop(accepted=True)
-
-    def mend(self) -> None:
-        self.remote.resume()
-        self.remote.faults.standing = None

@@ -18,7 +18,6 @@ from pipeline.channels import open_channel
 from pipeline.channels.base import Channel
 from pipeline.composing import compose
 from pipeline.model import ChannelConfig, NoKey, Post, Rendition, TimedKey
-from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.base import StandIn
 from tests.support.bench_bluesky import BlueskyBench, pictured
 from tests.support.bench_facebook import FacebookBench, FacebookPictureBench
@@ -27,6 +26,7 @@ from tests.support.bench_x import XBench
 from tests.support.builders import make_campaign, make_entry, outbox, surroundings
 from tests.support.channels import PERMANENT, FaultyChannel, no_answer, not_accepted
 from tests.support.networks import PROMISES, SECRET, Promise, PromisingReceiver, promising, webhook
+from tests.support.wire_bench import WireBench
 
 NOW = datetime(2016, 4, 11, 7, tzinfo=UTC)
 
@@ -127,7 +127,7 @@ class FaultyBench:
         """Faults of this channel end by themselves."""
 
 
-class WebhookBench:
+class WebhookBench(WireBench):
     """Real sockets: the receiver stops listening, or the wire is cut after it has answered."""
 
     def __init__(self, folder: Path, stack: ExitStack, promise: Promise | None = None) -> None:
@@ -136,33 +136,18 @@ class WebhookBench:
         self.remote = stack.enter_context(PromisingReceiver(known, lambda: NOW))
         self.config = webhook(api=self.remote.url)
         self._promise = promise
-        self._around = surroundings(folder, credentials={("presse", "SECRET"): SECRET}, now=lambda: NOW)
-        self.channel = self._open()
+        self.around = surroundings(folder, credentials={("presse", "SECRET"): SECRET}, now=lambda: NOW)
+        self.channel = self.open()
 
-    def _open(self) -> Channel:
-        given = make_campaign(), self.config, self._around
+    def open(self) -> Channel:
+        given = make_campaign(), self.config, self.around
         return promising(self._promise, *given) if self._promise else open_channel(*given)
-
-    def hurry(self, timeout: timedelta) -> None:
-        """Open the channel again with another limit for a request."""
-        self.config = replace(self.config, timeout=timeout)
-        self.channel = self._open()
 
     def post(self, title: str = "OuiStock") -> Post:
         return a_post(self.config.id, "webhook", title)
 
     def count(self) -> int:
         return self.remote.accepted
-
-    def refuse(self) -> None:
-        self.remote.refuse()
-
-    def lose_answer(self) -> None:
-        self.remote.faults.standing = faults.drop(accepted=True)
-
-    def mend(self) -> None:
-        self.remote.resume()
-        self.remote.faults.standing = None
 
 
 # One for each way an adapter speaks HTTP: the wire and its faults are the same for every class of promise.

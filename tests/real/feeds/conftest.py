@@ -86,11 +86,11 @@ def tool() -> Callable[[str], str]:
 
 @pytest.fixture
 def made() -> Callable[[str], Path]:
-    """What .ci/real_servers.sh has made; else the test is skipped."""
+    """What .ci/real/feeds.sh has made; else the test is skipped."""
 
     def find(name: str) -> Path:
         if not (REAL / name / ".made-from").exists():
-            pytest.skip(f".real/{name} is not there: run .ci/real_servers.sh")
+            pytest.skip(f".real/{name} is not there: run .ci/real/feeds.sh")
         return REAL / name
 
     return find

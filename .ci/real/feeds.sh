@@ -2,10 +2,10 @@
 # Installs into .real/ the servers and clients written by others that tests/real talks to: a WebSub hub, feed
 # parsers. What is there already is left alone. Needs python3 with venv, and npm; without npm the parsers are
 # left out, and their tests say so. Debian has newsboat and rss2email as packages of these names.
-#     .ci/real_servers.sh         install
-#     .ci/real_servers.sh lock    write the lock files anew
+#     .ci/real/feeds.sh         install
+#     .ci/real/feeds.sh lock    write the lock files anew
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 feeds=tests/real/feeds
 hub=.real/venv
@@ -13,7 +13,7 @@ parsers=.real/node
 
 if [[ ${1:-} == lock ]]; then
     .venv/bin/uv --quiet pip compile --universal --python-version 3.11 --upgrade --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command '.ci/real_servers.sh lock' \
+        --no-emit-index-url --no-emit-find-links --custom-compile-command '.ci/real/feeds.sh lock' \
         "$feeds/websub.in" -o "$feeds/websub.lock"
     (cd "$feeds/node" && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund)
     exit
