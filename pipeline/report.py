@@ -1,13 +1,15 @@
-"""What people and scripts read about a campaign: the plan, what changed in it, the state of deliveries.
+"""What people and scripts read about a campaign: the plan, what it costs, the state of deliveries.
 
 Builds plain documents and texts from what planning, composing and the ledger say; decides nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,7 +28,7 @@ from pipeline.model import (
     Slot,
     State,
 )
-from pipeline.planning import BORN_MISSED, Plan
+from pipeline.planning import BORN_MISSED, Plan, Standing
 
 OpenChannel = Callable[[Campaign, ChannelConfig], Channel]
 
@@ -44,27 +46,29 @@ def plan_document(
 ) -> dict[str, Any]:
     """One campaign of `plan --json`: every slot with the very text each channel would be sent."""
     ways = {channel.id: open_channel(campaign, channel) for channel in campaign.channels}
+    slots = [
+        {
+            "date": slot.date.isoformat(),
+            "due": iso(slot.due),
+            "entry": slot.entry,
+            "days_left": slot.days_left,
+            "standing": str(calendar.standing.get(slot.entry, Standing.AHEAD)),
+            "channels": [
+                _channel_row(campaign, channel, slot, entries.get(slot.entry), ways[channel.id])
+                for channel in campaign.channels
+            ],
+        }
+        for slot in calendar.slots
+    ]
     return {
         "id": campaign.id,
         "title": campaign.title,
         "event": iso(campaign.event.starts),
         "timezone": campaign.event.timezone,
         "over": calendar.over,
-        "slots": [
-            {
-                "date": slot.date.isoformat(),
-                "due": iso(slot.due),
-                "entry": slot.entry,
-                "days_left": slot.days_left,
-                "standing": str(calendar.standing.get(slot.entry, "ahead")),
-                "channels": [
-                    _channel_row(campaign, channel, slot, entries.get(slot.entry), ways[channel.id])
-                    for channel in campaign.channels
-                ],
-            }
-            for slot in calendar.slots
-        ],
+        "slots": slots,
         "unplaced": [{"entry": left.entry, "reason": str(left.reason)} for left in calendar.unplaced],
+        "prices": [] if calendar.over else _prices(slots),
     }
 
 
@@ -79,6 +83,7 @@ def _channel_row(
         "length": None,
         "limit": None,
         "shortened": False,
+        "price": None,
     }
     if entry is None:
         return row  # the file is gone; what was sent is in the ledger
@@ -86,23 +91,38 @@ def _channel_row(
         fit = way.fit(compose(entry, campaign, channel, slot.date))
     except (TemplateProblem, DoesNotFit) as error:
         return row | {"problem": str(error)}
-    return row | {"text": fit.text, "length": fit.length, "limit": fit.limit, "shortened": fit.shortened}
+    return row | {
+        "text": fit.text,
+        "length": fit.length,
+        "limit": fit.limit,
+        "shortened": fit.shortened,
+        "price": None if fit.price is None else str(fit.price),
+    }
 
 
-def plan_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What a person needs to know of two calendars (entry → ISO day): who moved, came or went."""
-    lines = []
-    for entry in sorted({**before, **after}, key=lambda name: (after.get(name) or before[name], name)):
-        old, new = before.get(entry), after.get(entry)
-        if old == new:
+def _prices(slots: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the posts that are still to come will cost, by channel, where the network takes money (US$)."""
+    kinds: dict[tuple[str, str], Counter[tuple[str, bool]]] = {}
+    for slot in slots:
+        if slot["standing"] not in {Standing.AHEAD, Standing.OPEN}:
             continue
-        if old is None:
-            lines.append(f"{entry} joins on {new}")
-        elif new is None:
-            lines.append(f"{entry} leaves its day, {old}")
-        else:
-            lines.append(f"{entry} moves from {old} to {new}")
-    return lines
+        for row in slot["channels"]:
+            if row["price"] is not None:
+                account = kinds.setdefault((row["channel"], row["network"]), Counter())
+                account[row["price"], "://" in row["text"]] += 1
+    return [
+        {
+            "channel": channel,
+            "network": network,
+            "currency": "USD",
+            "total": str(sum(posts * Decimal(price) for (price, _), posts in found.items())),
+            "kinds": [
+                {"posts": posts, "link": link, "price": price}
+                for (price, link), posts in sorted(found.items())
+            ],
+        }
+        for (channel, network), found in kinds.items()
+    ]
 
 
 # --------------------------------------------------------------------------- status

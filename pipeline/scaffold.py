@@ -29,6 +29,12 @@ _EXAMPLES = {
     "content/first-project.md": "first-project.md",
     "schedules/first-campaign.yaml": "first-campaign.yaml",
 }
+_GITHUB = {
+    ".github/workflows/check.yml": "github/check.yml",
+    ".github/workflows/tick.yml": "github/tick.yml",
+    ".github/tick.sh": "github/tick.sh",
+    ".github/requirements.txt": "github/requirements.txt",
+}
 _ALWAYS = {"content/README.md": "content-readme.md", ".gitignore": "gitignore"}
 
 
@@ -84,6 +90,18 @@ def new_entry(root: Path, title: str) -> str:
         if _make(root / path, text):
             return path
     raise AssertionError("there are always more numbers")
+
+
+def add_workflows(folder: Path) -> Scaffolded:
+    """Put the workflows for pull requests and for posting on a schedule under `.github/` of the project.
+
+    Raises OSError when something cannot be written.
+    """
+    made: list[str] = []
+    left: list[str] = []
+    for path, template in _GITHUB.items():
+        (made if _make(folder / path, _template(template)) else left).append(path)
+    return Scaffolded(tuple(made), tuple(left), begun=False, not_ignored=())
 
 
 def _draft(path: str, name: str, title: str) -> str:

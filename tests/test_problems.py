@@ -69,6 +69,27 @@ def test_only_errors_make_a_check_fail():
     assert not has_errors([WARNING])
 
 
+def as_a_runner_reads_it(line: str) -> tuple[str, dict[str, str], str]:
+    """A workflow command taken apart as GitHub's runner does: properties at commas, then each unescaped."""
+    kind, _, rest = line.removeprefix("::").partition(" ")
+    head, _, message = rest.partition("::")
+
+    def back(text: str, *escapes: str) -> str:
+        for escape in (*escapes, "%0D", "%0A", "%25"):
+            text = text.replace(escape, chr(int(escape[1:], 16)))
+        return text
+
+    properties = dict(part.partition("=")[::2] for part in head.split(","))
+    return kind, {name: back(value, "%3A", "%2C") for name, value in properties.items()}, back(message)
+
+
+@given(st.text(), st.text(min_size=1))
+def test_a_runner_reads_from_an_annotation_what_was_meant(path: str, message: str):
+    line = as_annotations([Problem(path, 3, 7, "W304", message, severity=Severity.WARNING)])
+    expected = {"file": path, "line": "3", "col": "7", "title": "W304"}
+    assert as_a_runner_reads_it(line) == ("warning", expected, message)
+
+
 @given(st.text(), st.text())
 def test_an_annotation_is_one_line_whose_properties_cannot_be_forged(path: str, message: str):
     line = as_annotations([Problem(path, 1, 2, "E101", message)])

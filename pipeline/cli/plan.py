@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS
 from pipeline.problems import as_text, has_errors
 from pipeline.settings import Settings
 
+if TYPE_CHECKING:
+    from pipeline.review import Review, View
+
 
 @click.command("plan")
 @click.argument("campaign", required=False)
@@ -22,6 +26,7 @@ from pipeline.settings import Settings
 @click.option(
     "--ics", type=click.Path(dir_okay=False, path_type=Path), help="Also write the calendar to this file."
 )
+@click.option("--list", "as_list", is_flag=True, help="One line a day, in place of weeks.")
 @as_json
 @project
 def plan_command(
@@ -30,12 +35,14 @@ def plan_command(
     campaign: str | None,
     as_of: datetime | None,
     ics: Path | None,
+    as_list: bool,
     json_output: bool,
 ) -> None:
     """Show which entry goes out on which day, and what changed since the plan was last shown."""
+    day = as_of.date() if as_of else None
     with app.open_review(settings, make_ledger=True) as review:
         problems = review.problems(calendars=as_of is None)
-        views = review.views(campaign, as_of.date() if as_of else None)
+        views = review.views(campaign, day)
         changes = {} if as_of else review.changes(views)
         if ics:
             review.write_ics(ics, views)
@@ -43,21 +50,81 @@ def plan_command(
     if json_output:
         print_json({"campaigns": [one | {"changes": changes.get(one["id"], [])} for one in documents]})
     else:
-        for document in documents:
-            _show(document, changes.get(document["id"], []))
+        for view, document in zip(views, documents, strict=True):
+            _show(review, view, document, day, as_list=as_list)
+            _show_changes(changes.get(document["id"], []))
     if problems and not quiet:
         click.echo(as_text(problems), err=True)
     sys.exit(EXIT_PROBLEMS if has_errors(problems) else EXIT_FINE)
 
 
-def _show(document: dict[str, Any], changes: list[str]) -> None:
+def _show(review: Review, view: View, document: dict[str, Any], day: date | None, *, as_list: bool) -> None:
+    from pipeline.cli.calendar import NARROWEST, print_weeks
+    from pipeline.cli.tables import output
+    from pipeline.month import shown_slot, weeks
+
+    console = output()
+    click.echo(document["title"] + ("  (over: nothing more is planned)" if document["over"] else ""))
+    if as_list or console.width < NARROWEST:
+        _show_list(document)
+    else:
+        today = day or review.today(view.campaign)
+        titles = {name: entry.title for name, entry in review.entries.items()}
+        event = view.campaign.event
+        print_weeks(
+            console, weeks(view.campaign, view.calendar, titles, today), event.name, over=document["over"]
+        )
+        slot = shown_slot(view.calendar, today)
+        if slot is not None:
+            row = next(row for row in document["slots"] if row["entry"] == slot.entry)
+            _show_day(row, document, "Today" if slot.date == today else "Next", titles)
+    for left in document["unplaced"]:
+        click.echo(f"without a day: {left['entry']}: {left['reason']}")
+    for price in document["prices"]:
+        click.echo(f"{price['channel']}: {_posts(price)}: about ${Decimal(price['total']):.2f}")
+
+
+def _posts(price: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{kind['posts']} {'post' if kind['posts'] == 1 else 'posts'} "
+        f"{'with' if kind['link'] else 'without'} a link at ${_dollars(kind['price'])}"
+        for kind in price["kinds"]
+    )
+
+
+def _dollars(price: str) -> str:
+    """At least two decimals, and no zero behind them."""
+    whole, _, part = f"{Decimal(price):f}".partition(".")
+    return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
+
+
+def _show_changes(changes: list[str]) -> None:
+    if changes:
+        click.echo("Changed since the plan was last shown:")
+        for line in changes:
+            click.echo(f"  {line}")
+
+
+def _show_day(row: dict[str, Any], document: dict[str, Any], when: str, titles: dict[str, str]) -> None:
+    """One day in full: each channel, when, and how long its text is."""
+    from pipeline.cli.tables import local
+    from pipeline.month import WEEKDAYS
+    from pipeline.remembered import MONTHS
+
+    day = date.fromisoformat(row["date"])
+    words = f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}, J-{row['days_left']}"
+    click.echo(f"{when}: {words}: {titles.get(row['entry'], row['entry'])}{_standing(row, document)}")
+    for channel in row["channels"]:
+        click.echo(f"  {local(channel['due'], document['timezone'])} {channel['channel']}{_length(channel)}")
+
+
+def _show_list(document: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
     from pipeline.cli.tables import local, print_table
 
-    over = "  (over: nothing more is planned)" if document["over"] else ""
-    table = Table(title=f"{document['title']}{over}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     for heading in ("day", "", "entry", "channels"):
         table.add_column(heading, overflow="fold")
     for slot in document["slots"]:
@@ -65,15 +132,13 @@ def _show(document: dict[str, Any], changes: list[str]) -> None:
             f"{row['channel']} {local(row['due'], document['timezone'])}{_length(row)}"
             for row in slot["channels"]
         ]
-        standing = "" if slot["standing"] == "ahead" or document["over"] else f" [{slot['standing']}]"
-        table.add_row(slot["date"], f"J-{slot['days_left']}", slot["entry"] + standing, ", ".join(channels))
+        entry = slot["entry"] + _standing(slot, document)
+        table.add_row(slot["date"], f"J-{slot['days_left']}", entry, ", ".join(channels))
     print_table(table)
-    for left in document["unplaced"]:
-        click.echo(f"without a day: {left['entry']}: {left['reason']}")
-    if changes:
-        click.echo("Changed since the plan was last shown:")
-        for line in changes:
-            click.echo(f"  {line}")
+
+
+def _standing(slot: dict[str, Any], document: dict[str, Any]) -> str:
+    return "" if slot["standing"] == "ahead" or document["over"] else f" [{slot['standing']}]"
 
 
 def _length(row: dict[str, Any]) -> str:

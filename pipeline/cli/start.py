@@ -17,18 +17,26 @@ _NEXT = (
 )
 
 
+_NEXT_GITHUB = (
+    "  .github/requirements.txt    say where the workflows get the pipeline from",
+    "  .github/workflows/tick.yml  name your channels' secrets, then run it once with `--begin`",
+)
+
+
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
+@click.option("--github", is_flag=True, help="Also add workflows that review pull requests and post.")
 @click.option("-q", "--quiet", is_flag=True, help="Print results only.")
-def init_command(folder: Path, quiet: bool) -> None:
+def init_command(folder: Path, github: bool, quiet: bool) -> None:
     """Make a project in DIR (default: here): an example entry and campaign. Nothing there is overwritten."""
     from pipeline import scaffold
     from pipeline.clock import SystemClock
 
     done = scaffold.new_project(folder, SystemClock().now())
-    for path in done.made:
+    workflows = scaffold.add_workflows(folder) if github else None
+    for path in (*done.made, *(workflows.made if workflows else ())):
         click.echo(f"made {folder / path}")
-    for path in done.left:
+    for path in (*done.left, *(workflows.left if workflows else ())):
         click.echo(f"left as it is: {folder / path}")
     if done.begun:
         click.echo("There are entries or campaigns already: no example was added.")
@@ -36,7 +44,8 @@ def init_command(folder: Path, quiet: bool) -> None:
         click.echo(f"warning: add to {folder / '.gitignore'}: {', '.join(done.not_ignored)}", err=True)
     if not quiet:
         here = folder.resolve() == Path.cwd()
-        click.echo("\n".join(["", "Next:", *([] if here else [f"  cd {shlex.quote(str(folder))}"]), *_NEXT]))
+        first = [] if here else [f"  cd {shlex.quote(str(folder))}"]
+        click.echo("\n".join(["", "Next:", *first, *_NEXT, *(_NEXT_GITHUB if github else ())]))
 
 
 @click.command("new")

@@ -17,9 +17,14 @@ from rich.table import Table
 WIDE = 120  # columns where there is no terminal to ask
 
 
+def output() -> Console:
+    """Standard output; as wide as the terminal, or as a wide page."""
+    return _console(sys.stdout)
+
+
 def print_table(table: Table) -> None:
     """On standard output; as wide as the terminal, or as a wide page."""
-    _console(sys.stdout).print(table)
+    output().print(table)
 
 
 def local(instant: str, timezone: str) -> str:

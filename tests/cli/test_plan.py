@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import re
 import shutil
-from datetime import date, timedelta
+import struct
+import subprocess
+import sys
+import termios
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from icalendar import Calendar
 
-from tests.cli.commands import REPOSITORY, Project, published, run, spawn
+from pipeline.remembered import day_words
+from tests.cli.commands import REPOSITORY, Project, now, published, run, spawn
 
 
 @pytest.fixture
@@ -75,15 +85,16 @@ def test_what_changed_is_told_once(project):
     assert "Changed" not in project.run("plan").out
     project.write_entry("a-new-one")
     out = project.run("plan").out
-    days = {n: (project.event.date() - timedelta(days=n)).isoformat() for n in (1, 2, 3)}
-    assert f"a-new-one joins on {days[3]}" in out
+    days = [project.event.date() - timedelta(days=n) for n in (2, 3)]
+    earlier, later = days[1], days[0]
+    today = now().date()
+    assert f"Projet a-new-one joins on {day_words(earlier, today)}" in out
     assert "Changed" not in project.run("plan").out
     (project.root / "content/p0.md").unlink()
     (campaign,) = project.run("plan --json").json()["campaigns"]
-    assert campaign["changes"] == [
-        f"a-new-one moves from {days[3]} to {days[2]}",
-        f"p0 leaves its day, {days[2]}",
-    ]
+    moved, left = sorted(campaign["changes"], key=lambda line: "leaves" in line)
+    assert re.fullmatch(rf"Projet a-new-one moves from {earlier.day}\b.* to {day_words(later, today)}", moved)
+    assert left == f"Projet p0 leaves its day, {day_words(later, today)}"
 
 
 def test_another_day_is_not_remembered_as_the_plan(project):
@@ -98,7 +109,8 @@ def test_what_is_published_stays(project):
     (campaign,) = project.run("plan --json").json()["campaigns"]
     assert (campaign["slots"][0]["entry"], campaign["slots"][0]["date"]) == ("p0", gone.date.isoformat())
     assert campaign["slots"][0]["standing"] == "settled"
-    assert "p0 [settled]" in project.run("plan").out  # brackets are text, no markup
+    assert "p0 [settled]" in project.run("plan --list").out  # brackets are text, no markup
+    assert re.search(r"\| Projet p0 +\|.*\n.*\| \[settled\] +\|", project.run("plan").out)
 
 
 def test_problems_are_shown_and_the_rest_is_planned(project):
@@ -146,6 +158,43 @@ def test_a_uid_survives_a_move(project, tmp_path):
     assert not set(before.values()) & set(after.values())
 
 
+def test_each_move_raises_the_sequence_and_nothing_else_does(project, tmp_path):
+    """Programs that imported an event keep what they have, unless the new one has a higher SEQUENCE."""
+
+    def sequences() -> set[int]:
+        project.run("plan --ics", tmp_path / "c.ics")
+        events = Calendar.from_ical((tmp_path / "c.ics").read_bytes()).walk("VEVENT")
+        return {int(event.get("sequence", 0)) for event in events if "/" in event["uid"]}
+
+    assert sequences() == {0}
+    assert sequences() == {0}
+    project.write_campaign(at="00:30")
+    assert sequences() == {1}
+    assert sequences() == {1}
+    project.write_campaign(event=project.event + timedelta(days=3), at="00:30")
+    assert sequences() == {2}
+    project.write_campaign(event=project.event, at="00:00")  # back to where it was
+    assert sequences() == {3}
+
+
+def test_the_zone_of_the_calendar_says_when_clocks_change(lille, tmp_path):
+    """By hand, as a program that knows no names of zones reads it."""
+    run("plan", "sharing-lille", "--ics", tmp_path / "c.ics", "--root", lille)
+    lines = (tmp_path / "c.ics").read_bytes().decode().split("\r\n")
+    assert all(len(line.encode()) <= 75 for line in lines)
+    changes = []
+    for part in re.findall(r"BEGIN:(?:STANDARD|DAYLIGHT)\n.*?END:", "\n".join(lines), re.DOTALL):
+        values = dict(line.partition(":")[::2] for line in part.splitlines())
+        begins = [values["DTSTART"], *values.get("RDATE", "").split(",")]
+        changes += [(one, values["TZOFFSETTO"]) for one in begins if one]
+    for day in (date(2016, 4, 11) + timedelta(days=n) for n in range(200)):
+        wall = f"{day:%Y%m%d}T090000"
+        _, offset = max(change for change in changes if change[0] <= wall)
+        expected = datetime(day.year, day.month, day.day, 9, tzinfo=ZoneInfo("Europe/Paris"))
+        assert offset == f"{expected:%z}", day
+    assert "DTSTART;TZID=Europe/Paris:20160411T090000" in lines
+
+
 def test_one_calendar_file_is_one_campaign(project, tmp_path):
     shutil.copy(project.root / "schedules/fete.yaml", project.root / "schedules/autre.yaml")
     assert "Name the campaign" in project.run("plan --ics", tmp_path / "c.ics", status=2).err
@@ -171,4 +220,109 @@ def test_a_wide_table_is_not_cut_where_there_is_no_terminal(tmp_path):
     name = "p" + "x" * 79
     project = Project(tmp_path / "wide", entries=0)
     project.write_entry(name)
-    assert "x" * 40 in spawn("plan", folder=project.root, COLUMNS="20").out
+    assert "x" * 40 in spawn("plan", "--list", folder=project.root, COLUMNS="20").out
+
+
+WEEKS = (REPOSITORY / "tests/golden/plan/weeks.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def without_sundays(lille):
+    """Nine entries, and a Sunday on which nothing is posted."""
+    path = lille / "schedules/sharing-lille.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(?m)^posting:\n", "posting:\n  skip: [sunday]\n", text), encoding="utf-8")
+    (lille / "content/dinamove.md").unlink()
+    path.write_text(re.sub(r"(?m)^ *- dinamove.*\n", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    return lille
+
+
+def test_weeks_are_shown_as_on_a_wall(without_sundays):
+    out = run("plan", "--as-of", "2016-04-15", "--root", without_sundays).out
+    assert WEEKS in out
+    assert "\nApril 2016\n" in out
+    assert "\x1b" not in out
+    shown = "Today: Friday 15 April, J-6: Touteco met le prêt entre habitants au service des villes"
+    assert f"{shown}\n  09:00 outbox\n" in out
+
+
+def test_on_a_day_without_a_post_the_next_one_is_shown(without_sundays):
+    out = run("plan", "--as-of", "2016-04-17", "--root", without_sundays).out
+    assert "\nNext: Monday 18 April, J-3: Jean Bouteille" in out
+
+
+def test_a_narrow_terminal_gets_a_list_and_a_wide_one_weeks(lille):
+    shown = {
+        columns: in_terminal(columns, "plan", "--as-of", "2016-04-15", folder=lille) for columns in (60, 100)
+    }
+    assert "Monday" not in shown[60]
+    assert "2016-04-11" in shown[60]
+    assert "Mon" in shown[100]
+    assert "\x1b[" in shown[100]
+    assert max(map(len, plain(shown[100]).splitlines())) <= 100
+
+
+def test_without_colour_a_terminal_gets_no_escape_code(lille):
+    assert "\x1b" not in in_terminal(100, "plan", "--as-of", "2016-04-15", folder=lille, NO_COLOR="1")
+
+
+def in_terminal(columns, *words, folder, **environment):
+    """What the command shows in a terminal of that width."""
+    main, sub = pty.openpty()
+    fcntl.ioctl(sub, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    kept = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "NO_COLOR"}}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *words],
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color"} | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=sub,
+        stderr=sub,
+    )
+    os.close(sub)
+    shown = b""
+    try:
+        while part := os.read(main, 65536):
+            shown += part
+    except OSError:
+        pass  # how Linux says that the other side is closed
+    os.close(main)
+    assert child.wait(30) == 0, shown
+    return shown.decode()
+
+
+def plain(shown):
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r", "")
+
+
+# --------------------------------------------------------------------------- money
+
+
+def test_what_a_campaign_will_cost_is_told(project):
+    path = project.write_campaign()
+    path.write_text(path.read_text().replace("channels: {outbox: {}}", "channels: {outbox: {}, x: {}}"))
+    out = project.run("plan").out
+    assert "x: 2 posts with a link at $0.20: about $0.40\n" in out
+    (campaign,) = project.run("plan --json").json()["campaigns"]
+    assert campaign["prices"] == [
+        {
+            "channel": "x",
+            "network": "x",
+            "currency": "USD",
+            "total": "0.400",
+            "kinds": [{"posts": 2, "link": True, "price": "0.200"}],
+        }
+    ]
+    prices = [[row["price"] for row in slot["channels"]] for slot in campaign["slots"]]
+    assert prices == [[None, "0.200"], [None, "0.200"]]
+
+
+def test_what_is_over_costs_nothing_more(lille):
+    path = lille / "schedules/sharing-lille.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("  outbox: {}", "  outbox: {}\n  x: {}"), encoding="utf-8")
+    as_of = run("plan", "--as-of", "2016-04-15", "--root", lille).out
+    assert (
+        "x: 5 posts with a link at $0.20, 1 post with a link at $0.205: about $1.20\n" in as_of
+    )  # 4 have passed
+    assert "about" not in run("plan", "--root", lille).out

@@ -193,3 +193,30 @@ def test_the_examples_event_is_never_in_the_past(tmp_path):
     campaign = schedules.read_campaign(tmp_path, "schedules/first-campaign.yaml").value
     assert campaign is not None
     assert timedelta(days=20) < campaign.event.starts - now() < timedelta(days=22)
+
+
+GITHUB = {
+    ".github/workflows/check.yml",
+    ".github/workflows/tick.yml",
+    ".github/tick.sh",
+    ".github/requirements.txt",
+}
+
+
+def test_workflows_are_added_only_when_asked_for_and_as_they_are_tested(tmp_path):
+    ran = run("init", tmp_path, "--github")
+    assert set(files(tmp_path)) == MADE | GITHUB
+    assert "--begin" in ran.out
+    templates = Path(scaffold.__file__).parent / "templates/github"
+    assert {Path(path).name for path in GITHUB} == {path.name for path in templates.iterdir()}
+    for path in GITHUB:
+        assert (tmp_path / path).read_bytes() == (templates / Path(path).name).read_bytes()
+
+
+def test_workflows_can_be_added_later_and_never_replace_what_is_there(project):
+    (project.root / ".github").mkdir()
+    (project.root / ".github/tick.sh").write_text("mine")
+    ran = run("init", project.root, "--github")
+    assert f"left as it is: {project.root / '.github/tick.sh'}" in ran.out
+    assert (project.root / ".github/tick.sh").read_text() == "mine"
+    assert set(files(project.root)) >= GITHUB
