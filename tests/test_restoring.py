@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.channels import open_channel
 from pipeline.channels.base import Channel, Surroundings
 from pipeline.clock import VirtualClock
 from pipeline.errors import LedgerGone, WrongUse
-from pipeline.ledger import open_ledger
+from pipeline.ledger import Ledger, open_ledger
 from pipeline.model import DeliveryKey, NoKey, State, TimedKey
 from pipeline.restoring import restore
 from tests.support import processes
-from tests.support.channels import PERMANENT, FaultyChannel, no_answer
+from tests.support.channels import PERMANENT, FaultyChannel, no_answer, rejected
 from tests.support.projects import Project
 
 DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
@@ -39,6 +44,7 @@ class Scene:
     def __init__(self, root: Path, kind: str = "permanent key", **keys: str) -> None:
         self.clock = VirtualClock(DUE - HOUR)
         self.channel = FaultyChannel(clock=self.clock, traits=KINDS[kind])
+        self.channels = {"outbox": self.channel, "other": self.channel}
         self.project = Project(root, DUE)
         for entry in ("a", "b"):
             self.project.entry(entry)
@@ -47,7 +53,7 @@ class Scene:
     def at(self, instant: datetime, rounds: int = 1) -> dict[str, State]:
         """Look `rounds` times, a minute apart, from `instant` on; the states, by entry."""
         self.clock.advance(instant - self.clock.now())
-        with self.project.open(self.clock, channels={"outbox": self.channel}) as pipeline:
+        with self.project.open(self.clock, channels=self.channels) as pipeline:
             for _ in range(rounds):
                 pipeline.tick()
                 self.clock.advance(MINUTE)
@@ -75,11 +81,20 @@ class Scene:
 
     def open_channel(self, campaign, config) -> Channel:
         around = Surroundings(self.project.root, self.project.public, lambda *_: None, self.clock.now)
-        return self.channel if config.id == "outbox" else open_channel(campaign, config, around)
+        return self.channel if config.id in self.channels else open_channel(campaign, config, around)
+
+    def decide(self, decision: Callable[[Ledger, datetime], object]) -> None:
+        with self.project.open_ledger() as ledger:
+            decision(ledger, self.clock.now())
 
     @property
     def posts(self) -> int:
         return self.channel.remote.made
+
+    @property
+    def keys(self) -> list[str]:
+        """What readers see, by key; twice what is there twice."""
+        return [post.key for post in self.channel.remote.posts.values()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -212,6 +227,149 @@ def test_another_projects_export_is_refused(tmp_path):
     with pytest.raises(LedgerGone, match="another project"):
         scene.lose_and_restore(stream.getvalue())
     assert deliveries(scene) == []
+
+
+# --------------------------------------------------------------------------- held in the export
+
+
+def held_in_the_export(scene: Scene) -> str:
+    """An export in which the network has refused `a`."""
+    scene.at(DUE - HOUR)
+    scene.channel.fail("publish", rejected())
+    assert scene.at(DUE)["a"] is State.HELD
+    return scene.export()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_held_retried_and_then_posted_is_not_posted_again(tmp_path, kind):
+    scene = Scene(tmp_path, kind)
+    old = held_in_the_export(scene)
+    scene.decide(lambda ledger, now: ledger.retry(KEY, now, now + HOUR, now))
+    assert scene.at(DUE + 10 * MINUTE)["a"] is State.PUBLISHED
+    scene.lose_and_restore(old)
+    after = scene.at(DUE + 12 * MINUTE, rounds=5)["a"]
+    assert after is (State.PUBLISHED if kind == "read-back" else State.UNKNOWN)
+    if after is State.UNKNOWN:
+        with scene.project.open(scene.clock, channels={"outbox": scene.channel}) as pipeline:
+            assert [asked.delivery.key for asked in pipeline.waiting()] == [KEY]
+    scene.at(DUE + DAY, rounds=2)
+    assert scene.keys.count(str(KEY)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_still_held_is_not_sent_by_a_restoration(tmp_path, kind):
+    """Somebody has to see to the cause first, also where a repeat would do no harm."""
+    scene = Scene(tmp_path, kind, missed="skip")
+    scene.lose_and_restore(held_in_the_export(scene))
+    after = scene.at(DUE + 2 * MINUTE, rounds=10)["a"]
+    assert after is (State.MISSED if kind == "read-back" else State.UNKNOWN)
+    assert scene.posts == 0
+
+
+# --------------------------------------------------------------------------- files newer than the export
+
+LAST = 5  # the last posting day: days are counted from that of DUE
+
+
+def calendar(scene: Scene, *entries: str, pins: Mapping[str, int] = MappingProxyType({}), **keys) -> None:
+    """One entry a day so that the last one goes out on the last day, the event on the day after."""
+    for entry in entries:
+        pinned = {"date": f"{DUE + pins[entry] * DAY:%Y-%m-%d}"} if entry in pins else {}
+        scene.project.entry(entry, **pinned)
+    zone = scene.project.zone
+    scene.project.campaign(
+        *entries,
+        event={"name": "E", "starts": f"{DUE + (LAST + 1) * DAY:%Y-%m-%d} 23:00", "timezone": zone},
+        posting={
+            "time": scene.project.wall(DUE),
+            "until": f"{DUE + LAST * DAY:%Y-%m-%d}",
+            "late": "6h",
+            "missed": keys.pop("missed", "move"),
+        },
+        **keys,
+    )
+
+
+def added_elsewhere(scene: Scene) -> None:
+    calendar(scene, "a", "b", "c", channels={"outbox": {}, "other": {"network": "outbox"}})
+
+
+CHANGES: dict[str, Callable[[Scene], None]] = {
+    "nothing": lambda scene: None,
+    "an entry before all others": lambda scene: calendar(scene, "x", "a", "b", "c"),
+    "an entry after all others": lambda scene: calendar(scene, "a", "b", "c", "x"),
+    "two entries between others": lambda scene: calendar(scene, "a", "x", "b", "y", "c"),
+    "an entry on a day that was taken": lambda scene: calendar(scene, "a", "b", "c", "x", pins={"x": 3}),
+    "an entry moved to an earlier day": lambda scene: calendar(scene, "a", "b", "c", pins={"c": 2}),
+    "the order turned round": lambda scene: calendar(scene, "c", "b", "a"),
+    "an entry put back": lambda scene: calendar(scene, "a", "w", "b", "c"),
+    "an entry taken out": lambda scene: calendar(scene, "b", "c"),
+    "a channel": added_elsewhere,
+}
+
+
+def lives(scene: Scene, change: Callable[[Scene], None], exported: int, changed: float, lost: int) -> None:
+    """A campaign of three entries on days 3 to 5, and one that is withdrawn, until all is over.
+
+    Each number is a day, counted from that of DUE: the export is made after its posts, the files change in
+    the hours before those of the next, and the ledger is lost an hour after the day's posts.
+    """
+    calendar(scene, "a", "w", "b", "c")
+    scene.at(DUE - HOUR)
+    calendar(scene, "a", "b", "c")
+    days = [DUE + day * DAY for day in range(LAST + 1)]
+    old = ""
+    for number, day in enumerate(days):
+        if number > changed >= number - 1:
+            change(scene)
+            scene.at(day - HOUR)
+        scene.at(day)
+        if number == exported:
+            old = scene.export()
+        if number == lost:
+            scene.clock.advance(HOUR)
+            scene.lose_and_restore(old)
+            scene.at(scene.clock.now(), rounds=4)
+    scene.at(days[-1] + 7 * HOUR, rounds=4)
+
+
+def assert_the_ledger_is_right(scene: Scene) -> None:
+    """Each post is there once, and what is said of each delivery is so."""
+    assert len(scene.keys) == len(set(scene.keys)), scene.keys
+    for delivery in deliveries(scene):
+        if delivery.state is not State.UNKNOWN:
+            assert (delivery.state is State.PUBLISHED) == (str(delivery.key) in scene.keys), delivery
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_the_files_had_sent_since_the_export_is_not_sent_again(tmp_path, kind, change):
+    """The files change before the next slot, as whoever exports after the day's posts may rely on."""
+    scene = Scene(tmp_path, kind)
+    lives(scene, CHANGES[change], exported=1, changed=1, lost=3)
+    assert_the_ledger_is_right(scene)
+    left = {one.state for one in deliveries(scene)} - {State.PUBLISHED}
+    assert left <= {State.CANCELLED, State.MISSED} | (
+        {State.UNKNOWN} if "key" in kind or kind == "nothing" else set()
+    )
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    change=st.sampled_from(sorted(CHANGES)),
+    exported=st.integers(0, LAST - 1),
+    wait=st.integers(0, LAST),
+    rest=st.integers(1, LAST),
+    missed=st.sampled_from(["move", "skip"]),
+)
+def test_whenever_the_files_change_and_the_ledger_is_lost_nothing_is_sent_twice(
+    change, exported, wait, rest, missed
+):
+    lost = min(exported + rest, LAST)
+    with TemporaryDirectory() as folder:
+        scene = Scene(Path(folder), "read-back")
+        lives(scene, CHANGES[change], exported, min(exported + wait, lost - 1), lost)
+        assert_the_ledger_is_right(scene)
 
 
 @pytest.mark.long

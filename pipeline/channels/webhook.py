@@ -168,8 +168,9 @@ class Webhook:
         )
 
     def _gone(self, reply: Reply) -> ChannelError | None:
+        """No fault of the post: every other one would meet the same, so the whole channel waits."""
         del reply
-        return RejectedError(
+        return AuthFailedError(
             f"{host(self._url)}: answered 410, the receiver wants no more; take `{self._config.id}` out of "
             "the campaign or give it another `url`, then retry or cancel"
         )

@@ -88,27 +88,28 @@ class Copies(Room):
     def _doubt(self, connection: Connection, doubt: Doubt) -> None:
         """What the export calls open but may have been sent since becomes unknown, with what would be sent.
 
-        A planned one may have been when its instant has come, a missed one when it was moved or retried.
+        A planned one may have been when its instant has come, a missed one when it was moved or retried, a
+        held one when it was retried. Whatever was held is not sent by itself: its window is over.
         """
-        newest = connection.scalar(select(func.max(events.c.at)))
-        if newest is None:
-            return
         c = deliveries.c
-        suspect = or_(c.state == State.MISSED, (c.state == State.PLANNED) & (c.due <= doubt.now))
+        waiting = c.state.in_([State.MISSED, State.HELD])
+        suspect = or_(waiting, (c.state == State.PLANNED) & (c.due <= doubt.now))
         found = connection.execute(select(deliveries).where(suspect).order_by(*deliveries.primary_key))
+        reason = (
+            "the ledger was restored from an export that knows nothing after "
+            f"{doubt.since:%Y-%m-%d %H:%M:%S} UTC; it may have been sent since"
+        )
         for was in [rows.delivery(row) for row in found.mappings()]:
             rendition = doubt.rendition(was)
             if rendition is None:
                 continue
-            reason = (
-                "the ledger was restored from an export that knows nothing after "
-                f"{newest:%Y-%m-%d %H:%M:%S} UTC; it may have been sent since"
-            )
-            values = {
-                "sent_at": was.due,
+            values: dict[str, Any] = {
+                "sent_at": min(was.due, doubt.since) if was.key in doubt.unsure else was.due,
                 "lease_until": doubt.now,
                 **rows.rendition_columns(rendition),
             }
+            if was.state is State.HELD:
+                values["closes"] = min(was.closes, doubt.now)
             self._move(connection, was, Event.RESTORED_OLD, doubt.now, reason=reason, **values)
 
     def _insert(self, connection: Connection, table: Table, batch: Sequence[_Row]) -> None:
@@ -135,6 +136,12 @@ class Copies(Room):
             return error
         savepoint.commit()
         return None
+
+    def last_event(self) -> datetime | None:
+        """The instant (UTC) of the newest event, after which this ledger knows nothing; None when empty."""
+        with self._database.reading() as connection:
+            newest: datetime | None = connection.scalar(select(func.max(events.c.at)))
+        return newest
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy of an SQLite ledger, also while others write; `path` is whole or as before.

@@ -225,7 +225,7 @@ def test_any_2xx_is_delivered_and_an_address_is_kept_if_it_is_one(
 
 def test_gone_says_what_to_do(scene: Scene):
     scene.receiver.faults.strike(faults.status(410, accepted=False))
-    with pytest.raises(RejectedError, match="wants no more; take `presse` out of the campaign or give it"):
+    with pytest.raises(AuthFailedError, match="wants no more; take `presse` out of the campaign or give it"):
         scene.channel().publish(scene.rendition())
 
 
@@ -384,6 +384,26 @@ def test_an_unavailable_receiver_is_not_asked_before_it_wants_to_be(project: Pro
     nine, two = timedelta(minutes=9), timedelta(minutes=2)
     assert run(project, scene, nine, two) == [State.UNKNOWN, State.UNKNOWN, State.PUBLISHED]
     assert scene.receiver.accepted == len(scene.receiver.seen) == 1
+
+
+def test_a_receiver_that_wants_no_more_is_sent_nothing_more(project: Project, scene: Scene):
+    project.entry("b")
+    options = {"network": "webhook", "url": "https://receiver.invalid/", "api": f"{scene.receiver.url}/hook"}
+    project.campaign("a", "b", channels={"presse": options})
+    scene.receiver.faults.strike(faults.status(410, accepted=False))
+    with open_pipeline(Settings(project.root, project.ledger), clock=scene.clock, workers=0) as pipeline:
+        pipeline.tick()
+        for wait in (timedelta(hours=1), timedelta(days=1)):
+            scene.clock.advance(wait)
+            pipeline.tick()
+        assert scene.receiver.seen == [], "the second would have been taken"
+        first, second = pipeline.ledger.deliveries()
+        assert (first.state, second.state) == (State.HELD, State.PLANNED)
+        assert "wants no more" in pipeline.ledger.paused()["lille", "presse"]
+        now = scene.clock.now()
+        pipeline.ledger.retry(first.key, now, now + timedelta(hours=1), now)
+        pipeline.tick()
+    assert scene.receiver.accepted == 2
 
 
 def test_without_a_secret_nothing_is_sent_and_a_person_is_told(project, scene, monkeypatch):
