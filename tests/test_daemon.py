@@ -59,6 +59,22 @@ def test_every_channel_is_posted_within_a_second_of_its_instant(tmp_path: Path):
         assert 0 <= page.with_suffix(".json").stat().st_mtime - due.timestamp() <= 1
 
 
+@pytest.mark.long
+def test_a_machine_that_sleeps_over_a_slot_posts_it_once_when_it_wakes(tmp_path: Path):
+    project = soon(tmp_path)
+    project.entry("a")
+    project.campaign("a")
+    project.adopt()
+    with processes.daemon(tmp_path, "--until-done") as daemon:
+        daemon.send(signal.SIGSTOP)
+        CLOCK.sleep_until(project.due + 3 * SECOND)
+        assert project.posts() == []
+        daemon.send(signal.SIGCONT)
+        assert daemon.wait() == 0, daemon.said()
+    assert project.posts() == ["lille/a/outbox"]
+    assert project.states() == {"lille/a/outbox": "published"}
+
+
 def test_a_slow_account_delays_no_other(tmp_path: Path):
     project = soon(tmp_path, SECOND)
     project.entry("a")

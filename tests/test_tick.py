@@ -163,6 +163,24 @@ def test_a_clock_that_jumps_back_before_the_slot_still_sends_it_at_its_instant(p
     assert project.posts() == ["lille/a/outbox"]
 
 
+def test_a_clock_that_jumps_forward_a_day_and_back_sends_nothing_twice_and_forgets_nothing(
+    pipeline, project, clock
+):
+    clock.sleep_until(DUE - HOUR)
+    pipeline.tick()
+    clock.advance(DAY)
+    pipeline.tick()
+    assert states(pipeline) == {"a": State.MISSED, "b": State.PLANNED}, "it is told, and not sent a day late"
+    clock.advance(HOUR)
+    pipeline.tick()
+    clock.advance(-DAY - HOUR)
+    for _ in range(60):
+        clock.advance(HOUR)
+        pipeline.tick()
+    assert project.posts() == ["lille/b/outbox"]
+    assert states(pipeline) == {"a": State.MISSED, "b": State.PUBLISHED}
+
+
 # --------------------------------------------------------------------------- files
 
 
