@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 import traceback
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jinja2
 import regex
 from jinja2 import meta, nodes
 
 from pipeline.days import days_left
-from pipeline.model import Campaign, ChannelConfig, Entry, Post
+from pipeline.model import Campaign, ChannelConfig, Entry, Post, Utm
 from pipeline.sandbox import LONGEST, Sandbox, did_you_mean, fence
 
 
@@ -211,6 +212,8 @@ def compose(
     """
     source, _ = text_source(entry, campaign, channel)
     template = compile_template(source)
+    if campaign.utm is not None:
+        entry = replace(entry, url=told_apart(entry.url, campaign.utm, channel.network))
     tags = hashtags(entry.tags)
     today = sent_on or day
     left = days_left(campaign, today)
@@ -243,6 +246,19 @@ def compose(
         text=text,
         image=entry.image,
     )
+
+
+def told_apart(address: str, utm: Utm, network: str) -> str:
+    """The address with the parameters that say where it was found; those it has already stay as they are."""
+    parts = urlsplit(address)
+    named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    wanted = {
+        "utm_source": utm.source or network,
+        "utm_medium": utm.medium,
+        "utm_campaign": utm.campaign,
+    }
+    added = urlencode({name: value for name, value in wanted.items() if name not in named})
+    return parts._replace(query="&".join(filter(None, (parts.query, added)))).geturl()
 
 
 def _entry_words(entry: Entry, campaign: Campaign, summary: str) -> EntryWords:

@@ -58,6 +58,7 @@ from pipeline.model import (
     ChannelConfig,
     Delivery,
     DeliveryKey,
+    NoKey,
     NotAccepted,
     Outcome,
     Rendition,
@@ -291,13 +292,18 @@ class Dispatcher:
         frozen = way.delivery.rendition
         assert frozen is not None  # what is unknown was claimed
         key = way.delivery.key
-        if way.channel.traits.lookup and isinstance(sighting := self._sighting(way), Found):
+        looked = self._clock.now()
+        sighting = self._sighting(way) if way.channel.traits.lookup else None
+        if isinstance(sighting, Found):
             with suppress(LostRace):
                 return self._ledger.found(key, sighting.receipt, self._clock.now()).state
             return None
         prepared, obstacle = self.sender.prepare(way.channel, frozen)
         now = self._clock.now()
         if obstacle is None and prepared != frozen:
+            # It was claimed with an obstacle in hand, and the process ended before that was written down.
+            if sighting is not None:
+                return self._conclude(way, sighting, now, believe_absence=self._believable(way, looked))
             obstacle = NotAccepted(f"preparing `{way.config.network}` changed a request that was frozen")
         if obstacle is not None:
             again = after(obstacle, way.delivery, now, repeated=True, policy=self._policy).not_before
@@ -369,8 +375,16 @@ class Dispatcher:
         return recorded.state
 
     def _look_up(self, way: Way, now: datetime, *, believe_absence: bool) -> State:
+        return self._conclude(way, self._sighting(way), now, believe_absence=believe_absence)
+
+    def _believable(self, way: Way, looked: datetime) -> bool:
+        """Whether what was not there when one looked, without the help of a key, is believed not to be."""
+        step = settle(way.delivery, replace(way.channel.traits, key=NoKey()), looked, self._policy)
+        return isinstance(step, LookUp) and step.believe_absence
+
+    def _conclude(self, way: Way, sighting: Sighting, now: datetime, *, believe_absence: bool) -> State:
+        """Write down what a look at the network has shown."""
         delivery = way.delivery
-        sighting = self._sighting(way)
         if isinstance(sighting, Found):
             return self._ledger.found(delivery.key, sighting.receipt, now).state
         if isinstance(sighting, Absent) and believe_absence:

@@ -138,6 +138,10 @@ CAMPAIGN: Mapping[str, tuple[str, Schema]] = {
     ),
     "author": ("The author named in the feeds.", _text(200)),
     "hub": ("A WebSub hub to tell of new entries.", _URL),
+    "utm": ("Adds utm_… to the entries' links in posts; without it, links go out as they are written.", {}),
+    "utm.source": ("utm_source; default: the network's name.", _text(100)),
+    "utm.medium": ("utm_medium; default: social.", _text(100)),
+    "utm.campaign": ("utm_campaign; default: the campaign's id.", _text(100)),
 }
 
 

@@ -108,10 +108,20 @@ class ChannelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Utm:
+    """What links in posts say of where they were found. `source` None: the network's name."""
+
+    medium: str
+    campaign: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """An event, its channels and its calendar, from one YAML file. `id` is the file's stem.
 
-    `entries` is the order of release; None means every ready entry, by id.
+    `entries` is the order of release; None means every ready entry, by id. `utm` None: links go out as they
+    are written.
     """
 
     id: str
@@ -130,6 +140,7 @@ class Campaign:
     authority: str = ""
     author: str | None = None
     hub: str | None = None
+    utm: Utm | None = None
 
     def channel(self, channel_id: str) -> ChannelConfig | None:
         """The channel of that id, or None when the campaign no longer has it."""

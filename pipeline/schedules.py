@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from pipeline.model import Campaign, ChannelConfig, Event, MissedPolicy, Posting
+from pipeline.model import Campaign, ChannelConfig, Event, MissedPolicy, Posting, Utm
 from pipeline.problems import Problem, has_errors
 from pipeline.source import (
     Document,
@@ -126,6 +126,14 @@ class ChannelFields(Fields):
     late: Span | None = None
 
 
+class UtmFields(Fields):
+    """What links say of where they were found."""
+
+    source: Annotated[str, line(100)] | None = None
+    medium: Annotated[str, line(100)] = "social"
+    campaign: Annotated[str, line(100)] | None = None
+
+
 class CampaignFields(Fields):
     """A campaign's file."""
 
@@ -146,6 +154,7 @@ class CampaignFields(Fields):
     authority: Annotated[str, AfterValidator(tag_authority)] | None = None
     author: Annotated[str, line(200)] | None = None
     hub: Url | None = None
+    utm: UtmFields | None = None
 
 
 # --------------------------------------------------------------------------- reading
@@ -292,4 +301,9 @@ def _campaign(path: str, fields: CampaignFields) -> Campaign:
         authority=fields.authority or f"{_ascii_host(fields.link)},{event.day.year}",
         author=fields.author,
         hub=fields.hub,
+        utm=None if fields.utm is None else _utm(fields.utm, PurePosixPath(path).stem),
     )
+
+
+def _utm(fields: UtmFields, campaign: str) -> Utm:
+    return Utm(medium=fields.medium, campaign=fields.campaign or campaign, source=fields.source)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.clock import VirtualClock
 from pipeline.model import DeliveryKey, NoKey, State, Traits
 from pipeline.report import Waiting
-from tests.support.channels import FaultyChannel, auth_failed, no_answer, not_accepted
+from tests.support.channels import FaultyChannel, auth_failed, no_answer, not_accepted, rejected
 from tests.support.projects import Project
 
 DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
@@ -113,7 +113,7 @@ def test_the_past_is_not_told_as_missed(tmp_path):
 
 
 def test_many_attempts_are_counted_and_the_last_three_told(scene):
-    scene.channel.fail("publish", *[not_accepted()] * 8)
+    scene.channel.fail("publish", *[not_accepted()] * 7, rejected())
     for number in range(40):
         scene.look(DUE + number * 10 * MINUTE)
     (told,) = scene.do(lambda pipeline: pipeline.waiting())

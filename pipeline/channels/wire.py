@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPException
+from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -172,8 +173,8 @@ class _Watch:
         return reached
 
     def _look_up(self, name: str, port: int) -> list[_Address]:
-        with suppress(OSError, UnicodeError):  # a number needs no looking up
-            return list(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+        if _is_number(name):
+            return list(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
         found: SimpleQueue[list[_Address] | OSError | UnicodeError] = SimpleQueue()
 
         def look_up() -> None:
@@ -244,6 +245,15 @@ class _Adapter(HTTPAdapter):
             _WatchedTls if pool.scheme == "https" else _Watched, watch=self._watch
         )  # of this pool, which no other request sees
         return pool
+
+
+def _is_number(name: str) -> bool:
+    """Whether it is an address already, and needs no looking up."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _cause(error: BaseException) -> str:

@@ -18,29 +18,41 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline import feeds  # noqa: F401 - before the fork
-from pipeline.channels import open_channel, wire  # noqa: F401
+import tweepy  # type: ignore[import-untyped]  # noqa: F401 - before the fork, as others below
+
+from pipeline import feeds  # noqa: F401
+from pipeline.channels import bluesky, facebook, media_pixels, open_channel, wire, x, x_text  # noqa: F401
 from pipeline.channels.base import Channel, Surroundings
 from pipeline.daemon import Daemon, stopping_on_signals
 from pipeline.dispatch import Dispatcher
 from pipeline.feeds import files, rss_atom  # noqa: F401
+from pipeline.keeping import FileKeep
 from pipeline.ledger import open_ledger
 from pipeline.library import LibraryReader
 from pipeline.model import Campaign, ChannelConfig
 from pipeline.tick import Pipeline
+from tests.chaos.classes import CLOCK, register
 from tests.chaos.rules import RULES
-from tests.chaos.scene import CLOCK, POLICY, register
-from tests.support.networks import SECRET
+from tests.chaos.scene import CREDENTIALS, POLICY
 
 LONGEST_LIFE = 900  # seconds, after which a forgotten daemon ends itself
 LONGEST_STOP = timedelta(seconds=20)
+FASTER = 20  # by which waiting for a picture is shorter, as all else is
 
 
 @contextmanager
 def wired(root: Path, ledger_url: str, rule: str) -> Iterator[Pipeline]:
     """The parts, as `pipeline.app` puts them together, with the waits of this run."""
     public = root / "public"
-    around = Surroundings(root, public, lambda _channel, _name: SECRET, CLOCK.now)
+    known = json.loads((root / CREDENTIALS).read_bytes())
+    around = Surroundings(
+        root,
+        public,
+        lambda channel_id, name: known[channel_id].get(name),
+        CLOCK.now,
+        keep=lambda channel_id: FileKeep(root / "state/channels", channel_id),
+        pause=lambda span: CLOCK.sleep_until(CLOCK.now() + span / FASTER),
+    )
     kind = RULES[rule] if rule else Dispatcher
     with open_ledger(ledger_url, now=CLOCK.now()) as ledger:
 
@@ -109,6 +121,7 @@ def main() -> None:
     root, ledger_url, rule = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING, format="%(process)d %(message)s")
     register()
+    x_text.library()
     nursery = Nursery(lambda: live(Path(root), ledger_url, rule))
     actions: dict[str, Callable[..., int]] = {
         "start": nursery.start,

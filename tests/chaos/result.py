@@ -9,10 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.model import Delivery, State
-from tests.chaos.scene import CLASSES, Orders, network
+from tests.chaos.classes import KINDS, network
+from tests.chaos.scene import Orders
 
 WAITING = frozenset({State.UNKNOWN, State.HELD})
 NOT_POSTED = frozenset({State.PLANNED, State.HELD, State.MISSED, State.CANCELLED})
+
+# Parts of the addresses under which networks take pictures, and of those that begin and renew sessions.
+UPLOADS = ("POST /2/media/upload", "POST /api/v2/media", "uploadBlob", "/photos")
+SESSIONS = ("createSession", "refreshSession")
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """The whole run. `crashed` counts daemons that ended by themselves, `settled` says if it came to rest."""
+    """The whole run. `crashed` counts daemons that ended by themselves, `settled` says if it came to rest.
+
+    `others` are requests of no one delivery, by kind: how many, and how many of them met a fault.
+    """
 
     orders: Orders
     rows: tuple[Row, ...]
@@ -50,6 +58,7 @@ class Result:
     settled: bool
     took: timedelta
     notes: list[str] = field(default_factory=list)
+    others: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def kept(self) -> bool:
@@ -65,6 +74,11 @@ class Result:
         if any(row.duplicates + row.mistaken for row in self.rows) or (self.settled and not self.crashed):
             return "THE PROMISE WAS NOT KEPT"
         return "NOT PROVEN: a daemon ended by itself, or this machine is too slow; try fewer deliveries"
+
+    def asked(self, *parts: str) -> tuple[int, int]:
+        """Requests of those kinds, each named by a part of it: how many, and how many met a fault."""
+        found = [pair for kind, pair in self.others.items() if any(part in kind for part in parts)]
+        return sum(number for number, _ in found), sum(spoiled for _, spoiled in found)
 
     def text(self) -> str:
         """For a person."""
@@ -82,6 +96,9 @@ class Result:
         told = [
             f"{self.orders.deliveries} deliveries, seed {self.orders.seed}{without}",
             f"{self.requests} requests, of which {faults} ({share}) met one of {len(self.met)} faults",
+            "{} pictures sent, {} with a fault; {} logins and renewals of sessions, {} with a fault".format(
+                *self.asked(*UPLOADS), *self.asked(*SESSIONS)
+            ),
             f"servers down {self.downs} times, daemons killed and started again {self.killed} times",
             f"daemons that ended by themselves: {self.crashed}",
             f"{self.took.total_seconds():.0f} s until {rest}",
@@ -106,7 +123,7 @@ def count(deliveries: Iterable[Delivery], report: Mapping[str, Mapping[str, Any]
     known = list(deliveries)
     return tuple(
         _row(name, [one for one in known if one.network == network(name)], Counter(report[name]["posts"]))
-        for name in CLASSES
+        for name in KINDS
     )
 
 

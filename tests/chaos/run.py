@@ -20,10 +20,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.tick import Pipeline
+from tests.chaos.classes import CLOCK, KINDS, register
 from tests.chaos.daemons import wired
 from tests.chaos.result import Result, count, explained
 from tests.chaos.rules import RULES
-from tests.chaos.scene import CLASSES, CLOCK, DAEMONS, Mishap, Orders, mishaps, register, write_project
+from tests.chaos.scene import DAEMONS, Mishap, Orders, mishaps, write_project
 from tests.support import postgres
 from tests.support.processes import ROOT, environment
 
@@ -101,12 +102,12 @@ class Run:
             self.killed += self._daemons[mishap.who] > 0
             self._finish("kill", mishap.who, expected=-signal.SIGKILL)
         else:
-            self._servers.ask("down", list(CLASSES)[mishap.who])
+            self._servers.ask("down", list(KINDS)[mishap.who])
             self.downs += 1
 
     def _end(self, mishap: Mishap) -> None:
         if mishap.what == "down":
-            self._servers.ask("up", list(CLASSES)[mishap.who])
+            self._servers.ask("up", list(KINDS)[mishap.who])
         elif not self._daemons[mishap.who]:
             self._daemons[mishap.who] = self._start()
 
@@ -138,7 +139,7 @@ def play(orders: Orders, root: Path, ledger: str | None = None) -> Result:
     register()
     ledger = ledger or f"sqlite:///{root}/state/ledger.db"
     with (
-        helper("tests.chaos.server", orders.seed, log=root / "servers.log") as servers,
+        helper("tests.chaos.server", orders.seed, orders.deliveries, log=root / "servers.log") as servers,
         helper("tests.chaos.daemons", root, ledger, orders.broken or "", log=root / "daemons.log") as nursery,
     ):
         write_project(root, orders, ledger, servers.hear())
@@ -161,6 +162,11 @@ def play(orders: Orders, root: Path, ledger: str | None = None) -> Result:
         settled=settled,
         took=CLOCK.now() - run.began,
         notes=explained(deliveries),
+        others={
+            f"{name}: {kind}": (number, bad)
+            for name, one in report.items()
+            for kind, (number, bad) in one["others"].items()
+        },
     )
 
 

@@ -1,109 +1,66 @@
-"""What a run of chaos is played with: the networks, the spans, the project, and the order of its mishaps.
+"""What a run of chaos is played with: the project, its size, and the order of its mishaps.
 
-Everything that is left to chance comes from the seed. The spans are those of production made shorter, and
-all of them together: a lease still outlasts its request, a request is taken within `TIMEOUT` and a little,
-and shown within `SETTLE` after that.
+Everything that is left to chance comes from the seed. What readers see of a delivery begins with its name,
+so that the count rests on no key of ours.
 """
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 
-from pipeline.channels import NETWORKS, Network, web_address
-from pipeline.clock import SystemClock, VirtualClock
+from PIL import Image as Pillow
+
+from pipeline.clock import VirtualClock
 from pipeline.delivery import Policy
 from pipeline.tick import Pipeline
-from tests.support.networks import PROMISES, PromisingWebhook
+from tests.chaos.classes import CLOCK, KINDS, SETTLE, TIMEOUT, network
 from tests.support.projects import Project
 
-TIMEOUT = timedelta(seconds=1)  # of one request
-SETTLE = timedelta(seconds=2)
-LAG = timedelta(seconds=0.25)  # how long a post stays out of the read-back
-WINDOW = timedelta(seconds=10)  # how long a timed key is known
-TOO_SLOW = TIMEOUT * 1.15
 POLICY = Policy(
     first_wait=timedelta(seconds=0.25), longest_wait=timedelta(seconds=2), room=timedelta(seconds=1)
 )
 DAEMONS = 3
-CLOCK = SystemClock()
-
-CLASSES = {
-    name: replace(promise, window=WINDOW) if promise.window else promise for name, promise in PROMISES.items()
-}
+CREDENTIALS = "credentials.json"  # by channel id and field; all of them are made up
 
 
-def network(name: str) -> str:
-    """The network of a class, as campaigns name it."""
-    return name.replace(" ", "-")
+class Place(TypedDict):
+    """Where the servers of a row are, and what lets one in."""
 
-
-class Permanent(PromisingWebhook):
-    promise = CLASSES["permanent"]
-
-
-class Timed(PromisingWebhook):
-    promise = CLASSES["timed"]
-
-
-class TimedWithLookup(PromisingWebhook):
-    promise = CLASSES["timed with lookup"]
-
-
-class Lookup(PromisingWebhook):
-    promise = CLASSES["lookup"]
-
-
-class Nothing(PromisingWebhook):
-    promise = CLASSES["nothing"]
-
-
-def register() -> None:
-    """Make the networks of this run known to campaigns, in this process."""
-    for kind in (Permanent, Timed, TimedWithLookup, Lookup, Nothing):
-        name = network(next(name for name, promise in CLASSES.items() if promise == kind.promise))
-        NETWORKS[name] = Network(
-            name=name,
-            summary="a webhook that promises what the networks of its class do",
-            load=f"{__name__}:{kind.__name__}",
-            rules={"url": web_address},
-            required=frozenset({"url"}),
-        )
+    urls: list[str]
+    credentials: Mapping[str, str]
 
 
 # --------------------------------------------------------------------------- the project
 
 
-def write_project(root: Path, orders: Orders, ledger: str, urls: dict[str, str]) -> Project:
+def write_project(root: Path, orders: Orders, ledger: str, places: Mapping[str, Place]) -> Project:
     """As many deliveries as ordered, due over the first seconds of the run, planned and not yet sent."""
     project = Project(root, CLOCK.now() + timedelta(seconds=2), ledger=ledger)
+    channels = _channels(orders, places)
+    known = {channel: places[name]["credentials"] for channel, (name, _) in channels.items()}
+    project.write(CREDENTIALS, json.dumps(known))
     project.entry("a")
+    _picture(root / "content/b.png")
+    project.entry("b", image="b.png", image_alt="Une place, le matin")
     left = orders.deliveries
     campaigns = -(-left // orders.accounts)
     for number in range(campaigns):
-        channels = {
-            f"{network(name)}-{account + 1}": {
-                "network": network(name),
-                "url": urls[name],
-                "timeout": f"{TIMEOUT.seconds}s",
-                "settle": f"{SETTLE.seconds}s",
-            }
-            for account in range(orders.accounts // len(CLASSES))
-            for name in CLASSES
-        }
-        channels = dict(list(channels.items())[:left])
-        left -= len(channels)
-        campaign = f"c{number + 1}"
+        given = {channel: config for channel, (_, config) in list(channels.items())[:left]}
+        left -= len(given)
+        campaign, entry = f"c{number + 1}", "ab"[number % 2]
+        names = {channel: f"{campaign}/{entry}/{channel}" for channel in given}
         project.campaign(
-            "a",
+            entry,
             campaign_id=campaign,
-            channels=channels,
+            channels=given,
             due=project.due + orders.active * (0.6 * number / campaigns),
-            # Readers know a post by its text, and so does the count: no key of ours is trusted with it.
-            texts={channel: f"{campaign}/a/{channel}" for channel in channels},
+            texts={channel: f"{name} https://example.org/{name}" for channel, name in names.items()},
         )
     with project.open(VirtualClock(project.due - timedelta(minutes=1)), kind=Pipeline) as pipeline:
         report = pipeline.tick()
@@ -111,6 +68,22 @@ def write_project(root: Path, orders: Orders, ledger: str, urls: dict[str, str])
     if report.problems or planned != orders.deliveries:
         raise AssertionError(f"{planned} of {orders.deliveries} deliveries are planned: {report.problems}")
     return project
+
+
+def _channels(orders: Orders, places: Mapping[str, Place]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Every account by its channel's id: its row, and how campaigns write it. The rows take turns."""
+    spans = {"timeout": f"{TIMEOUT.seconds}s", "settle": f"{SETTLE.seconds}s"}
+    found = {}
+    for account in range(orders.accounts // len(KINDS)):
+        for name, kind in KINDS.items():
+            urls: Sequence[str] = places[name]["urls"]
+            there = {"network": network(name), "api": urls[account % len(urls)], **kind.options, **spans}
+            found[f"{network(name)}-{account + 1}"] = name, there
+    return found
+
+
+def _picture(path: Path) -> None:
+    Pillow.frombytes("RGB", (40, 30), random.Random(1).randbytes(40 * 30 * 3)).save(path)
 
 
 # --------------------------------------------------------------------------- what goes wrong, and when
@@ -126,8 +99,12 @@ class Orders:
 
     @property
     def accounts(self) -> int:
-        """Channels of a campaign: as many for each class, more when there is more to do."""
-        return len(CLASSES) * (40 if self.deliveries > 500 else 10)
+        """Channels of a campaign: as many for each row, more when there is more to do."""
+        return len(KINDS) * (40 if self.deliveries > 500 else 5)
+
+    def servers(self, name: str) -> int:
+        """How many servers play a row."""
+        return KINDS[name].servers(-(-self.deliveries // len(KINDS)), self.accounts // len(KINDS))
 
     @property
     def active(self) -> timedelta:
@@ -142,7 +119,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Mishap:
-    """After `at` from the beginning a daemon is killed, or the servers of a class go down, for `length`."""
+    """After `at` from the beginning a daemon is killed, or the servers of a row go down, for `length`."""
 
     at: timedelta
     what: str  # "kill" or "down"
@@ -159,5 +136,5 @@ def mishaps(orders: Orders) -> Iterator[Mishap]:
             yield Mishap(at, "kill", chance.randrange(DAEMONS), timedelta(seconds=chance.uniform(0, 0.5)))
         else:
             length = timedelta(seconds=chance.uniform(0.3, 1.5))
-            yield Mishap(at, "down", chance.randrange(len(CLASSES)), length)
+            yield Mishap(at, "down", chance.randrange(len(KINDS)), length)
         at += timedelta(seconds=chance.uniform(0.2, 1.4))

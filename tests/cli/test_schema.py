@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from pipeline import editor_schema
 from pipeline.content import EntryFields, parse_entry
-from pipeline.schedules import CampaignFields, ChannelFields, EventFields, PostingFields, parse_campaign
+from pipeline.schedules import (
+    CampaignFields,
+    ChannelFields,
+    EventFields,
+    PostingFields,
+    UtmFields,
+    parse_campaign,
+)
 from pipeline.source import read_mapping
 from tests.cli.commands import REPOSITORY, run, spawn
 from tests.support.editing import documents
@@ -159,7 +166,13 @@ def test_the_campaigns_schema_accepts_every_form_check_accepts(campaign, path, v
 
 def test_every_key_is_described_and_no_other():
     assert set(editor_schema.ENTRY) == set(EntryFields.model_fields)
-    parts = {"": CampaignFields, "event.": EventFields, "posting.": PostingFields, "channels.": ChannelFields}
+    parts = {
+        "": CampaignFields,
+        "event.": EventFields,
+        "posting.": PostingFields,
+        "channels.": ChannelFields,
+        "utm.": UtmFields,
+    }
     keys = {prefix + name for prefix, model in parts.items() for name in model.model_fields}
     assert set(editor_schema.CAMPAIGN) == keys
 

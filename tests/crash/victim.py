@@ -7,8 +7,9 @@ that the imports are paid for once, and answers with its exit status (negative f
 
 COMMAND is `tick`, at INSTANT (ISO 8601, with its zone; "" is the machine's time), or `run`, until nothing is
 left to do. POINT is one that the code names to its probe, or `before FILE`: just before a file whose path
-ends so is put in its place; `hold POINT`: there it writes its pid to ROOT/held and waits for ROOT/go; "":
-it lives.
+ends so is put in its place; `hold POINT`: there it writes its pid to ROOT/held and waits for ROOT/go;
+`watched`: it begins with writing its pid to ROOT/held, and lives as long as who reads it lets it; "": it
+lives.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import traceback
 from datetime import datetime
 from pathlib import Path
 
-from pipeline import app, dispatch, feeds, ledger, library, settings, tick  # noqa: F401 - before the fork
-from pipeline.channels import outbox  # noqa: F401
+import tweepy  # type: ignore[import-untyped]  # noqa: F401 - before the fork, as others below
+
+from pipeline import app, dispatch, feeds, ledger, library, settings, tick  # noqa: F401
+from pipeline.channels import bluesky, facebook, mastodon, media_pixels, outbox, wire, x  # noqa: F401
 from pipeline.clock import SystemClock, VirtualClock
 from pipeline.daemon import Daemon, stopping_on_signals
 from pipeline.feeds import files  # noqa: F401
@@ -48,6 +51,8 @@ def carry_out(root: str, url: str, command: str, point: str, instant: str) -> No
     if point.startswith("before ") and "." in point:
         sys.addaudithook(on_rename)
     held = Path(root) / "held"
+    if point == "watched":
+        held.write_text(str(os.getpid()))
     clock = VirtualClock(datetime.fromisoformat(instant)) if instant else SystemClock()
     with app.open_pipeline(settings.load(Path(root), url), clock=clock, probe=probe) as pipeline:
         if command == "tick":
