@@ -275,4 +275,5 @@ def _cell(delivery: Delivery | None, zone: ZoneInfo) -> str:
         return "-"
     if delivery.published_at is None:
         return f"{delivery.state}: {delivery.reason}" if delivery.reason else str(delivery.state)
-    return f"{delivery.state} {delivery.published_at.astimezone(zone):%H:%M}"
+    at = f"{delivery.published_at.astimezone(zone):%H:%M}"
+    return at if delivery.state is State.PUBLISHED else f"{delivery.state} {at}"

@@ -190,6 +190,7 @@ class _Cache:
     def __init__(self, size: int) -> None:
         self._size = size
         self._held: OrderedDict[object, Picture] = OrderedDict()
+        self._sum = 0
         self._lock = threading.Lock()
 
     def get(self, key: object) -> Picture | None:
@@ -200,10 +201,12 @@ class _Cache:
 
     def put(self, key: object, made: Picture) -> None:
         with self._lock:
+            if key in self._held:
+                self._sum -= len(self._held.pop(key).data)
             self._held[key] = made
-            self._held.move_to_end(key)
-            while sum(len(one.data) for one in self._held.values()) > self._size:
-                self._held.popitem(last=False)
+            self._sum += len(made.data)
+            while self._sum > self._size:
+                self._sum -= len(self._held.popitem(last=False)[1].data)
 
 
 _CACHE = _Cache(_KEPT)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 
 import pytest
 
-from tests.cli.commands import Project, held, now, planned, published, read, spawn, unknown
+from tests.cli.commands import Project, held, planned, published, read, spawn, unknown
 
 
 @pytest.fixture
@@ -23,17 +24,22 @@ def busy(project: Project) -> Project:
     return project
 
 
-def test_an_export_makes_the_same_ledger_elsewhere(busy, tmp_path):
-    with busy.ledger() as ledger:  # what is held in an export may have been retried since
-        ledger.cancel(read(ledger, "p1").key, now())
+def test_an_export_makes_the_same_ledger_elsewhere(project, tmp_path):
+    """Where nothing can have been sent since, there is nothing to doubt."""
+    with project.ledger() as ledger:
+        published(ledger, "p0")
+        unknown(ledger, "p1")
     export = tmp_path / "deep/ledger.jsonl"
-    assert busy.run("ledger export", export).out.startswith(f"{export}: ")
+    assert project.run("ledger export", export).out.startswith(f"{export}: ")
     assert "format" in json.loads(export.read_text().splitlines()[0])
     other = Project(tmp_path / "other")
+    for folder in ("content", "schedules"):
+        shutil.copytree(project.root / folder, other.root / folder, dirs_exist_ok=True)
     spawn("ledger", "import", export, folder=other.root)
-    again = spawn("ledger", "export", folder=other.root)
-    assert again.out == export.read_text()
-    with busy.ledger() as one, other.ledger() as two:
+    again = spawn("ledger", "export", folder=other.root).out.splitlines()
+    # All of it is there; what came on top are the files that the import has read.
+    assert [line for line in export.read_text().splitlines() if line not in again] == []
+    with project.ledger() as one, other.ledger() as two:
         assert one.deliveries() == two.deliveries() != []
 
 

@@ -146,7 +146,8 @@ def test_a_snapshot_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         ledger.adopt("lille", START)
         tamper(
             ledger,
-            "INSERT INTO releases SELECT id, 'a', '2016-04-11', first_seen, first_seen, '{}', NULL FROM campaigns",
+            "INSERT INTO releases SELECT id, 'a', '2016-04-11', first_seen, first_seen, '{}', NULL "
+            "FROM campaigns",
         )
         with pytest.raises(LedgerError, match="snapshot of lille/a cannot be read"):
             ledger.releases("lille")

@@ -1,4 +1,4 @@
-"""Tests beside servers and readers written by others are proofs: `make real` installs these, CI does so too."""
+"""Tests beside servers and readers written by others are proofs: `make real` installs these, as CI does."""
 
 from __future__ import annotations
 
