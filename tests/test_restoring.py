@@ -341,7 +341,10 @@ def assert_the_ledger_is_right(scene: Scene) -> None:
             assert (delivery.state is State.PUBLISHED) == (str(delivery.key) in scene.keys), delivery
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind == "read-back" else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS],
+)
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_the_files_had_sent_since_the_export_is_not_sent_again(tmp_path, kind, change):
     """The files change before the next slot, as whoever exports after the day's posts may rely on."""
@@ -354,6 +357,7 @@ def test_what_the_files_had_sent_since_the_export_is_not_sent_again(tmp_path, ki
     )
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(
     change=st.sampled_from(sorted(CHANGES)),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.channels.base import ChannelError
-from tests.support.benches import HTTP_BENCHES, HttpBench, ready
+from tests.support.benches import HTTP_BENCHES, HttpBench, ready, wire_benches
 from tests.support.sockets import Behaviour, answering, dripping, read_request, resetting, serving
 
 SOON = timedelta(seconds=0.6)
@@ -48,7 +48,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
 }
 
 
-@pytest.fixture(params=HTTP_BENCHES)
+@pytest.fixture(params=wire_benches())
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HttpBench]:
     with ExitStack() as stack:
         yield HTTP_BENCHES[request.param](tmp_path, stack)

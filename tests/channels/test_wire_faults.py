@@ -22,7 +22,7 @@ from pipeline.channels.base import (
 )
 from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.faults import Fault
-from tests.support.benches import HTTP_BENCHES, HttpBench, ready
+from tests.support.benches import HTTP_BENCHES, HttpBench, ready, wire_benches
 from tests.support.builders import utc
 from tests.support.networks import PROMISES, PromisingReceiver
 
@@ -31,7 +31,7 @@ LONG = timedelta(seconds=30)  # longer than any channel here waits
 LIMIT = timedelta(seconds=0.5)  # for faults that would use up any limit
 
 
-@pytest.fixture(params=HTTP_BENCHES)
+@pytest.fixture(params=wire_benches())
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HttpBench]:
     with ExitStack() as stack:
         bench = HTTP_BENCHES[request.param](tmp_path, stack)
@@ -87,7 +87,7 @@ def test_the_next_request_is_not_harmed_by_a_fault(bench):
 def test_a_request_that_was_slow_on_its_way_arrives_although_nobody_waits_any_more(bench):
     rendition = ready(bench, KEY)
     bench.hurry(LIMIT)
-    bench.remote.faults.strike(faults.slow(timedelta(seconds=2), accepted=False))
+    bench.remote.faults.strike(faults.slow(timedelta(seconds=1.2), accepted=False))
     with pytest.raises(OutcomeUnknownError):
         bench.channel.publish(rendition)
     assert bench.count() == 0

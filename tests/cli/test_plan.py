@@ -318,9 +318,6 @@ def test_what_a_campaign_will_cost_is_told(project):
 
 
 def test_what_is_over_costs_nothing_more(lille):
-    path = lille / "schedules/sharing-lille.yaml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("  outbox: {}", "  outbox: {}\n  x: {}"), encoding="utf-8")
     as_of = run("plan", "--as-of", "2016-04-15", "--root", lille).out
     assert (
         "x: 5 posts with a link at $0.20, 1 post with a link at $0.205: about $1.20\n" in as_of

@@ -78,7 +78,7 @@ def test_init_keeps_a_gitignore_and_tells_what_it_lacks(tmp_path):
     (tmp_path / ".gitignore").write_text("public/\n*.log\n")
     ran = run("init", tmp_path)
     assert (tmp_path / ".gitignore").read_text() == "public/\n*.log\n"
-    assert "/state/, /rehearsal/, .env" in ran.err
+    assert "/state/, /rehearsal/, /preview/, .env" in ran.err
     assert "public" not in ran.err
 
 

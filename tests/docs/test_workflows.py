@@ -31,6 +31,8 @@ from pipeline.rehearsal.standins.webhook import WebhookReceiver
 from pipeline.rehearsal.standins.x import XService
 from tests.support.networks import SECRET
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "pipeline/templates/github"
 SCRIPT = GITHUB / "tick.sh"
@@ -163,7 +165,7 @@ X = "x: {api: '%s', settle: 1s, timeout: 3s}"
 
 
 # X keeps no key: what may have been sent has to be looked for. A webhook is sent again, under the same id.
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long) for name in ("x", "webhook")])
+@pytest.fixture(params=["x", "webhook"])
 def scene(request, host) -> Iterator[tuple[Host, StandIn]]:
     """A campaign whose ledger is on the branch, and whose only post is due."""
     remote = WebhookReceiver((SECRET,), now) if request.param == "webhook" else XService(now)

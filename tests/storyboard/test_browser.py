@@ -33,9 +33,12 @@ SHOW_ALL = (
     "document.querySelectorAll('.day').forEach(one => one.style.contentVisibility = 'visible')"
 )
 
-pytestmark = pytest.mark.skipif(
-    not Path(CHROMIUM).exists(), reason="no Chromium here (Debian: apt-get install chromium)"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not Path(CHROMIUM).exists(), reason="no Chromium here (Debian: apt-get install chromium)"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

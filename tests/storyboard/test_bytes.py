@@ -141,6 +141,7 @@ def test_a_delivery_whose_file_is_gone_is_shown_as_it_was_sent(tmp_path):
     assert after.texts("outbox") == before.texts("outbox")
 
 
+@pytest.mark.long
 def test_two_rehearsals_draw_the_same_bytes(tmp_path):
     lille = Lille(tmp_path / "lille")
     pages = []

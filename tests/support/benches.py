@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from pipeline.channels import open_channel
 from pipeline.channels.base import Channel
 from pipeline.composing import compose
@@ -151,6 +153,7 @@ class WebhookBench(WireBench):
 
 
 # One for each way an adapter speaks HTTP: the wire and its faults are the same for every class of promise.
+# The suite runs on those of SUITE, a proof on all.
 HTTP_BENCHES: dict[str, Callable[[Path, ExitStack], HttpBench]] = {
     "webhook": WebhookBench,
     "bluesky": BlueskyBench,
@@ -164,6 +167,16 @@ HTTP_BENCHES: dict[str, Callable[[Path, ExitStack], HttpBench]] = {
     "gotosocial": partial(MastodonBench, family="gotosocial"),
     "pleroma": partial(MastodonBench, family="pleroma"),
 }
+
+SUITE = frozenset(
+    {"webhook", "bluesky, with a picture", "facebook, with a picture", "x", "mastodon, with a picture"}
+)
+
+
+def wire_benches() -> list[object]:
+    """The names of HTTP_BENCHES, as parameters of a test."""
+    return [name if name in SUITE else pytest.param(name, marks=pytest.mark.long) for name in HTTP_BENCHES]
+
 
 BENCHES: dict[str, Callable[[Path, ExitStack], Bench]] = {
     "outbox": lambda folder, _: OutboxBench(folder),
