@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse chaos test coverage proof real lint format docs lock dist clean
+.PHONY: help setup rehearse chaos test coverage proof night real lint format docs lock dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -70,6 +70,9 @@ coverage: setup ## Hold the modules that carry the promises to their coverage of
 
 proof: setup ## Run the tests that take their time, which `make test` leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
+
+night: setup ## Run the proofs of minutes: ten thousand texts a network, storms without a protection
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m night $(PYTEST_ARGS)
 
 real: setup ## Install the servers and readers written by others that tests/real talks to, into .real/
 	.ci/real/feeds.sh

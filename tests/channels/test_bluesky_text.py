@@ -196,7 +196,7 @@ def test_a_fitted_text_is_within_both_limits_and_cut_between_things(tmp_path_fac
     fitting(summary, tmp_path_factory.getbasetemp())
 
 
-@pytest.mark.long
+@pytest.mark.night
 @pytest.mark.timeout(900)
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(any_text())

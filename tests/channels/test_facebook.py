@@ -216,7 +216,7 @@ def test_no_text_is_above_the_limit_or_cut_inside(text: str, times: int):
     _fits_and_is_whole(text, times)
 
 
-@pytest.mark.long
+@pytest.mark.night
 @pytest.mark.timeout(3_600)
 @given(TEXTS, st.integers(1, 12))
 @settings(max_examples=10_000)

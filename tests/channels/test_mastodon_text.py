@@ -215,7 +215,7 @@ def test_a_fitted_text_is_taken_and_whole(summary: str, limit: int, family: str)
     a_fitted_text_is_taken_and_whole(summary, limit, family)
 
 
-@pytest.mark.long
+@pytest.mark.night
 @pytest.mark.timeout(1800)
 @settings(max_examples=10_000, deadline=None)
 @given(TEXTS, st.sampled_from(["", "Économie", FAMILY]), FAMILIES)
@@ -223,7 +223,7 @@ def test_no_server_counts_more_than_we_do_ten_thousand_times(text: str, spoiler:
     no_server_counts_more_than_we_do(text, spoiler, family)
 
 
-@pytest.mark.long
+@pytest.mark.night
 @pytest.mark.timeout(1800)
 @settings(max_examples=10_000, deadline=None)
 @given(WORDS, st.integers(40, 200), FAMILIES)

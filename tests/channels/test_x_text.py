@@ -165,7 +165,7 @@ def test_no_text_is_longer_than_x_takes_nor_cut_where_it_hurts(summary: str):
     check(summary)
 
 
-@pytest.mark.long
+@pytest.mark.night
 @pytest.mark.timeout(3600)
 @settings(max_examples=10_000)
 @given(SUMMARIES)

@@ -38,7 +38,7 @@ def test_nothing_twice_and_nothing_lost(tmp_path):
     assert all(rows[name].accepted > 15 for name in sure), told
 
 
-@pytest.mark.long
+@pytest.mark.night
 @pytest.mark.timeout(300)  # X refuses what is requeued for ever, so that the run's own patience ends it
 @pytest.mark.parametrize("rule", RULES)
 def test_without_its_protection_it_fails(tmp_path, capsys, rule: str):
