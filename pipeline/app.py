@@ -156,6 +156,18 @@ def open_server(settings: Settings, where: str, pipeline: Pipeline | None = None
         yield server
 
 
+@contextmanager
+def show_folder(folder: Path) -> Iterator[Serving]:
+    """Within: a folder that a rehearsal wrote is served on this machine alone, at a port that is free.
+
+    Raises BrokenEnvironment.
+    """
+    from pipeline.serve import Address, Watch, serving
+
+    with serving(folder, Address("127.0.0.1", 0), Watch(SystemClock(), lambda: None, daemon=False)) as server:
+        yield server
+
+
 def rehearse_project(
     settings: Settings,
     out: Path,

@@ -36,6 +36,9 @@ from pipeline.tick import TickReport
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The storyboard.json to compare the storyboard with. Default: the last one in the same folder.",
 )
+@click.option(
+    "--serve", is_flag=True, help="Afterwards show the folder at an address of this machine, until Ctrl-C."
+)
 @as_json
 @project
 def rehearse_command(
@@ -47,6 +50,7 @@ def rehearse_command(
     faults: str,
     seed: int,
     against: Path | None,
+    serve: bool,
     json_output: bool,
 ) -> None:
     """Play the campaign from its first day to the event: the real code, a simulated clock, no network.
@@ -84,7 +88,19 @@ def rehearse_command(
         print_json(_document(result, out))
     else:
         _show(result, out)
+    if serve:
+        _serve(out)
     sys.exit(_status(result, problems))
+
+
+def _serve(out: Path) -> None:
+    """What was made, as a browser and a feed reader get it, until Ctrl-C or SIGTERM."""
+    from pipeline.serve import signals_held
+    from pipeline.storyboard import PAGE_FILE
+
+    with signals_held(), app.show_folder(out) as server:
+        click.echo(f"serving {server.url}{PAGE_FILE}; stop with Ctrl-C", err=True)
+        server.wait()
 
 
 def _status(result: Rehearsal, problems: list[Problem]) -> int:

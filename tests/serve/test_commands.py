@@ -145,3 +145,17 @@ def test_until_done_ends_the_server_as_well(project: Project):
     ended = processes.pipeline(project.root, "run", "--serve", "127.0.0.1:0", "--until-done")
     assert ended.returncode == 0, ended.stderr
     assert ", serving at http://127.0.0.1:" in ended.stderr
+
+
+def test_a_rehearsal_is_shown_until_it_is_stopped(project: Project):
+    command = ("-m", "pipeline", "rehearse", "--serve", "--quiet", "--root", project.root)
+    with processes.started(*command, log=project.root / "rehearse.log") as process:
+        process.until(lambda: "stop with Ctrl-C" in process.said(), "the play to end and the server to start")
+        found = re.search(r"serving (http://127\.0\.0\.1:\S+/)(storyboard\.html);", process.said())
+        assert found is not None, process.said()
+        page = requests.get(found[1] + found[2], timeout=20)
+        assert page.content == (project.root / "rehearsal" / found[2]).read_bytes()
+        assert requests.get(f"{found[1]}lille/feed.xml", timeout=20).status_code == 200
+        assert requests.get(f"{found[1]}.pipeline-rehearsal", timeout=20).status_code == 404
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0, process.said()
