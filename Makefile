@@ -57,19 +57,23 @@ rehearse: setup ## Play the whole Sharing Lille campaign on a simulated clock
 chaos: setup ## Prove it: kill daemons, break the wire, let the servers count (N, SEED, LEDGER, BREAK)
 	@$(BIN)/python -m tests.chaos.run --deliveries $(N) --seed $(SEED) --ledger $(LEDGER) $(if $(BREAK),--break $(BREAK))
 
+# The tests of the modules that carry the promises. APART=yes leaves them to `make coverage`.
+GUARDED := tests/ledger \
+	$(addprefix tests/test_,$(addsuffix .py,planning composing delivery dispatch dispatch_regressions policy receipts tick))
+APART ?=
+
 test: setup ## Run the suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(if $(APART),$(addprefix --ignore=,$(GUARDED)))
 
 # Measuring costs the suite a third of its time, so it is done apart, with the tests of the guarded modules alone.
 coverage: setup ## Hold the modules that carry the promises to their coverage of branches
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= -q $(PYTEST_ARGS) tests/ledger \
-		$(addprefix tests/test_,$(addsuffix .py,planning composing delivery dispatch dispatch_regressions policy receipts tick))
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= -q $(PYTEST_ARGS) $(GUARDED)
 	$(BIN)/coverage report
 	$(BIN)/python .ci/branch_coverage.py --floor 95 \
 		pipeline/planning.py pipeline/composing.py pipeline/delivery.py pipeline/dispatch.py 'pipeline/ledger/*'
 
 proof: setup ## Run the tests that take their time, which `make test` leaves out
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'long and not night' $(PYTEST_ARGS)
 
 night: setup ## Run the proofs of minutes: ten thousand texts a network, storms without a protection
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m night $(PYTEST_ARGS)

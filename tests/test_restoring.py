@@ -343,7 +343,7 @@ def assert_the_ledger_is_right(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [kind if kind == "read-back" else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS],
+    [kind if kind == "read-back" else pytest.param(kind, marks=pytest.mark.night) for kind in KINDS],
 )
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_the_files_had_sent_since_the_export_is_not_sent_again(tmp_path, kind, change):
@@ -357,7 +357,7 @@ def test_what_the_files_had_sent_since_the_export_is_not_sent_again(tmp_path, ki
     )
 
 
-@pytest.mark.long
+@pytest.mark.night
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(
     change=st.sampled_from(sorted(CHANGES)),

@@ -165,7 +165,7 @@ X = "x: {api: '%s', settle: 1s, timeout: 3s}"
 
 
 # X keeps no key: what may have been sent has to be looked for. A webhook is sent again, under the same id.
-@pytest.fixture(params=["x", "webhook"])
+@pytest.fixture(params=["x", pytest.param("webhook", marks=pytest.mark.night)])
 def scene(request, host) -> Iterator[tuple[Host, StandIn]]:
     """A campaign whose ledger is on the branch, and whose only post is due."""
     remote = WebhookReceiver((SECRET,), now) if request.param == "webhook" else XService(now)

@@ -126,6 +126,8 @@ def test_a_client_that_takes_nothing_is_let_go(hasty: Site, length):
         greedy.connect(("127.0.0.1", hasty.port))
         greedy.sendall(REQUEST)
         deadline = time.monotonic() + LIMITS.progress + GRACE
+        while not hasty.connections() and time.monotonic() < deadline:
+            time.sleep(0.01)  # until the server has taken the connection on
         while hasty.connections() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not hasty.connections()

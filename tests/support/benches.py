@@ -175,7 +175,7 @@ SUITE = frozenset(
 
 def wire_benches() -> list[object]:
     """The names of HTTP_BENCHES, as parameters of a test."""
-    return [name if name in SUITE else pytest.param(name, marks=pytest.mark.long) for name in HTTP_BENCHES]
+    return [name if name in SUITE else pytest.param(name, marks=pytest.mark.night) for name in HTTP_BENCHES]
 
 
 BENCHES: dict[str, Callable[[Path, ExitStack], Bench]] = {
