@@ -106,7 +106,7 @@ def test_a_first_start_that_is_killed_while_it_makes_the_ledger_leaves_no_half_o
 def test_a_daemon_killed_in_its_slot_is_followed_by_one_that_finishes(
     tmp_path: Path, victims: Victims, point: str
 ):
-    project = Project(tmp_path, SystemClock().now() + 3 * SECOND)
+    project = Project(tmp_path, SystemClock().now() + 6 * SECOND)
     project.entry("a")
     project.campaign("a", channels={"outbox": {"timeout": "1s"}})
     assert victims(project, "run", point) == -signal.SIGKILL

@@ -108,7 +108,8 @@ def test_fifty_answers_lost_after_acceptance_leave_fifty_records_and_none_twice(
     assert sorted(one["value"]["text"].split()[2] for one in records) == names
 
 
-def test_every_way_of_losing_the_answer_leaves_one_record(scene: Scene):
+def test_every_way_of_losing_the_answer_leaves_one_record(own_account: Account, tmp_path: Path):
+    scene = Scene(own_account, tmp_path)
     channel = scene.channel(timeout=timedelta(seconds=2))
     long = timedelta(seconds=3)
     for number, fault in enumerate(
