@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TextIO, TypeGuard
 
-from pipeline.channels.base import Channel, DoesNotFit
+from pipeline.channels.base import Channel, DoesNotFit, RejectedError
 from pipeline.composing import TemplateProblem, compose
 from pipeline.delivery import Change, Create, Place
 from pipeline.errors import WrongUse
@@ -170,7 +170,7 @@ def renditions(
         try:
             post = compose(entry, campaign, config, delivery.date or day, sent_on=day)
             return channel.render(channel.fit(post), str(delivery.key))
-        except (TemplateProblem, DoesNotFit) as error:
+        except (TemplateProblem, DoesNotFit, RejectedError) as error:  # the last: an unusable picture
             raise WrongUse(
                 f"{delivery.key} may have been sent since the export, and cannot be composed: {error}",
                 hint="Mend the text as it was sent, then import again; nothing was imported.",

@@ -27,7 +27,7 @@ from pipeline.settings import Settings
 def check_command(settings: Settings, quiet: bool, form: str, online: bool, json_output: bool) -> None:
     """Find every problem in content and schedules, with its file, line and column."""
     with app.open_review(settings) as review:
-        problems = review.problems()
+        problems = review.problems(pictures=True)
         if online:
             problems = sorted({*problems, *app.online_problems(settings, review)})
     if json_output or form == "json":

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.commands import Project, run, spawn
 from tests.support.editing import BROKEN, expected
+from tests.support.projects import PIXEL
 
 
 def test_a_sound_project(project):
@@ -32,6 +33,26 @@ def test_a_warning_alone_is_fine(project):
     ran = project.run("check")
     assert "content/p1.md:5:15: warning W304" in ran.out
     assert "0 errors, 1 warning\n" in ran.err
+
+
+def test_a_picture_that_broke_off_is_found_days_before(project):
+    path = project.write_entry("p1")
+    path.write_text(path.read_text().replace("tags:", "image: p1.png\nimage_alt: Un point.\ntags:"))
+    picture = path.with_suffix(".png")
+    picture.write_bytes(PIXEL)
+    assert project.run("check").out == ""
+    picture.write_bytes(PIXEL[:-30])
+    ran = project.run("check", status=1)
+    assert re.search(r"content/p1\.md:\d+:\d+: E203 .*damaged", ran.out), ran.out
+
+
+def test_what_x_will_probably_refuse_is_a_warning(project):
+    path = project.root / "schedules/fete.yaml"
+    path.write_text(path.read_text().replace("{outbox: {}}", "{outbox: {}, x: {}}"))
+    assert project.run("check").out == ""
+    path.write_text(path.read_text().replace("J-{{", "@lille J-{{"))
+    ran = project.run("check")
+    assert re.search(r"schedules/fete\.yaml:\d+:\d+: warning W305 .*@lille", ran.out), ran.out
 
 
 @pytest.mark.parametrize("words", [["--json"], ["--format", "json"]])
