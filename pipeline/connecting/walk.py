@@ -104,6 +104,7 @@ class _Visit:
         self._keep = FileKeep(settings.state / "channels", self._config.id)
 
     def go(self) -> Identity | None:
+        """Walk. Whose account it is; None where no credentials are needed. Raises PipelineError."""
         where = WALKS.get(self._config.network)
         if where is None:
             self._person.tell(f"`{self._config.id}` ({self._config.network}) needs no credentials.")
