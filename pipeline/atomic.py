@@ -26,9 +26,10 @@ def write(path: Path, data: bytes, *, mode: int = 0o644, flush: bool = True) -> 
     Several processes may write the same path at once: the last one to finish wins. Raises OSError as the
     system gave it; `path` then holds what it held before, unless only the final flush of the folder failed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     changed = not _holds(path, data)
     if changed:
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data, mode, flush=flush)
     if flush:
         # Also without a change: whoever wrote these bytes may have been killed before this flush.

@@ -34,9 +34,7 @@ def channel_closes(campaign: Campaign, channel: ChannelConfig, due: datetime) ->
 
 def first_due(campaign: Campaign, day: date) -> datetime:
     """The instant (UTC) at which the day's entry first becomes visible: in the feeds or on a channel."""
-    return min(
-        [slot_due(campaign, day), *(channel_due(campaign, channel, day) for channel in campaign.channels)]
-    )
+    return min(_dues(campaign, day))
 
 
 def last_close(campaign: Campaign, day: date) -> datetime:
@@ -50,8 +48,15 @@ def is_posting_day(campaign: Campaign, day: date) -> bool:
     posting = campaign.posting
     if day > posting.until or day.weekday() in posting.skip_weekdays or day in posting.skip_dates:
         return False
-    dues = [slot_due(campaign, day), *(channel_due(campaign, channel, day) for channel in campaign.channels)]
+    dues = _dues(campaign, day)
     if max(dues) >= campaign.event.starts:
         return False
     # A zone that crossed the date line has a day that never was: its instants belong to the next one.
     return all(due.astimezone(campaign.event.zone).date() == day for due in dues)
+
+
+def _dues(campaign: Campaign, day: date) -> list[datetime]:
+    """The instants (UTC) at which the day's entry becomes visible anywhere, each once: a plan asks often."""
+    usual, zone = campaign.posting.time, campaign.event.zone
+    walls = {usual, *(channel.time or usual for channel in campaign.channels)}
+    return [instant(day, wall, zone) for wall in walls]

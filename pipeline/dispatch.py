@@ -200,8 +200,9 @@ class Dispatcher:
             if self._stopping:
                 break
             step = self.reconcile if delivery.state is State.UNKNOWN else self.deliver
+            state = None
             try:
-                step(delivery.key, library)
+                state = step(delivery.key, library)
             except LostRace as lost:
                 log.info("%s: somebody else was at it: %s", delivery.key, lost)
             except LedgerError:
@@ -210,7 +211,9 @@ class Dispatcher:
                 # One delivery that cannot be handled must not keep its account's others from going out.
                 log.exception("%s cannot be handled", delivery.key)
                 self._put_off(delivery, error)
-            changed |= self._ledger.delivery(delivery.key) != delivery
+            # One that stays in its state may still have got an instant at which to look again.
+            moved = state is not None and state is not delivery.state
+            changed = changed or moved or self._ledger.delivery(delivery.key) != delivery
         return changed
 
     def _put_off(self, delivery: Delivery, error: Exception) -> None:

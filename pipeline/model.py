@@ -323,7 +323,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class SlotRecord:
-    """A slot as the ledger holds it: its day, whether it was released, the states of its deliveries.
+    """A slot as the ledger holds it: its day, whether it was released, the states its deliveries are in.
 
     `closes` is the latest closing instant (UTC) of the deliveries still planned, which a person's retry may
     have set; None when there are none.
@@ -332,7 +332,7 @@ class SlotRecord:
     entry: str
     date: date
     due: datetime
-    states: tuple[State, ...] = ()
+    states: frozenset[State] = frozenset()
     closes: datetime | None = None
     released: bool = False
 

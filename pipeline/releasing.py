@@ -71,15 +71,18 @@ class Shelf:
 
 
 class ShelfOf:
-    """One campaign's part of a shelf."""
+    """One campaign's part of a shelf, as it was when its marks were first asked for."""
 
     def __init__(self, shelf: Shelf, campaign: str) -> None:
         self._shelf = shelf
         self._campaign = campaign
+        self._marks: list[ReleaseMark] | None = None
 
     def marks(self) -> list[ReleaseMark]:
         """All releases without their entries, newest first."""
-        return self._shelf.marks(self._campaign)
+        if self._marks is None:
+            self._marks = self._shelf.marks(self._campaign)
+        return self._marks
 
     def load(self, entries: Collection[str]) -> dict[str, Release]:
         """The releases with these entry ids, by id."""
@@ -111,10 +114,11 @@ class Releasing:
         known = self._ledger.released(campaign.id)
         new = []
         for slot in calendar.slots:
-            stands = calendar.standing[slot.entry]
-            if slot.entry not in calendar.members or stands not in {Standing.OPEN, Standing.SETTLED}:
+            if slot.entry in known or slot.entry not in calendar.members:
                 continue
-            if slot.entry in known or first_due(campaign, slot.date) > now:
+            if calendar.standing[slot.entry] not in (Standing.OPEN, Standing.SETTLED):
+                continue
+            if first_due(campaign, slot.date) > now:
                 continue
             release = Release(campaign.id, library.entries[slot.entry], slot.date, released=now, updated=now)
             if self._ledger.release(release):
@@ -155,7 +159,7 @@ class Releasing:
         if self._written.get(campaign.id) == made_from:
             return []
         self._written.pop(campaign.id, None)
-        notices, complete = self._write(campaign, newest)
+        notices, complete = self._write(campaign, releases, newest)
         if complete:
             self._written[campaign.id] = made_from
         return notices
@@ -201,17 +205,19 @@ class Releasing:
     def _knows(self, entry: Entry) -> bool:
         return self._seen is not None and self._seen.entries.get(entry.id) == entry
 
-    def _write(self, campaign: Campaign, releases: Sequence[Release]) -> tuple[list[str], bool]:
+    def _write(
+        self, campaign: Campaign, releases: ShelfOf, newest: Sequence[Release]
+    ) -> tuple[list[str], bool]:
         """What there is to tell, and whether everything was written."""
         known = self._ledger.campaign(campaign.id)
         if known is None:
             return [], False
-        authority = self._authority(campaign, known, frozen=bool(releases))
+        authority = self._authority(campaign, known, frozen=bool(newest))
         self._probe("before feeds")
         try:
-            source = feeds.Source(campaign, self._shelf.of(campaign.id), authority, known.first_seen)
+            source = feeds.Source(campaign, releases, authority, known.first_seen)
             written = feeds.write(source, root=self._root, public=self._public)
-            self._write_calendar(campaign, [one for one in releases if one.retracted is None])
+            self._write_calendar(campaign, [one for one in newest if one.retracted is None])
         except LedgerError:
             raise
         except (OSError, BrokenEnvironment) as error:
@@ -230,7 +236,9 @@ class Releasing:
     def _write_calendar(self, campaign: Campaign, releases: Sequence[Release]) -> None:
         from pipeline import ics  # noqa: PLC0415 - as heavy as the feeds, and as seldom needed
 
-        atomic.write(self._public / campaign.id / "calendar.ics", ics.released(campaign, releases))
+        data = ics.released(campaign, releases)
+        # A power cut ends the process too, and the next one makes the calendar anew.
+        atomic.write(self._public / campaign.id / "calendar.ics", data, flush=False)
 
     def _authority(self, campaign: Campaign, known: CampaignRecord, *, frozen: bool) -> str:
         """The authority of the feed ids: from the first release on it never changes."""

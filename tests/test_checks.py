@@ -188,7 +188,9 @@ def test_a_pin_that_has_passed_is_told_once_the_campaign_is_under_way(find, tmp_
     sources = Sources(dict([entry("a"), entry("b", "date: 2016-04-12\n")]), {name: parsed})
     known = {key: one.value for key, one in sources.by_entry_id().items()}
     held = {
-        "a": SlotRecord("a", parsed.value.posting.until - timedelta(days=1), LONG_BEFORE, (State.PUBLISHED,))
+        "a": SlotRecord(
+            "a", parsed.value.posting.until - timedelta(days=1), LONG_BEFORE, frozenset({State.PUBLISHED})
+        )
     }
     calendar = plan(parsed.value, known, held, utc(2016, 4, 19, 12))
     assert places(calendar_problems(sources, parsed, calendar)) == [("E304", "content/b.md", 5, 7)]

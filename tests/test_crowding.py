@@ -86,7 +86,9 @@ def test_what_has_gone_out_today_counts():
     one, two = campaign("one"), campaign("two", at="20:00")
     sources = Sources({"content/a.md": ENTRY}, {c.value.path: c for c in (one, two)})
     now = utc(2016, 4, 20, 12)
-    gone = SlotRecord("a", date(2016, 4, 20), utc(2016, 4, 20, 7), (State.PUBLISHED,), released=True)
+    gone = SlotRecord(
+        "a", date(2016, 4, 20), utc(2016, 4, 20, 7), frozenset({State.PUBLISHED}), released=True
+    )
     calendars = {
         "one": plan(one.value, make_entries("a"), {"a": gone}, now),
         "two": plan(two.value, make_entries("a"), {}, now),

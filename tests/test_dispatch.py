@@ -699,6 +699,22 @@ def test_what_becomes_due_while_its_account_is_busy_is_told_when_that_ends(file_
     stage.dispatcher.stop()
 
 
+def test_a_new_instant_at_which_to_look_again_is_told_though_the_state_stays(file_ledger):
+    def broken(point):
+        if point == "before claim":
+            raise RuntimeError("a fault of our own")
+
+    stage = Stage(file_ledger)
+    stage.dispatcher = stage.another(workers=1, probe=broken)
+    told = threading.Event()
+    stage.dispatcher.start(stage.library, progress=told.set)
+    stage.dispatcher.wait()
+    put_off = stage.ledger.delivery(KEY)
+    assert (put_off.state, put_off.not_before is not None) == (State.PLANNED, True)
+    assert told.wait(20), "whoever sleeps until the next instant must hear of this one"
+    stage.dispatcher.stop()
+
+
 def test_an_account_that_has_not_begun_when_all_stops_sends_nothing(file_ledger):
     stage = Stage(file_ledger, channels=("first", "second"), workers=1)
     gate = stage.channels["first"] = Gate(clock=stage.clock)

@@ -26,7 +26,7 @@ LONG_BEFORE = utc(2016, 3, 1)
 
 
 def Record(entry, day, states=(), **more):  # noqa: N802 - reads as the type it makes
-    return SlotRecord(entry, day, utc(2016, 1, 1), states=states, **more)
+    return SlotRecord(entry, day, utc(2016, 1, 1), states=frozenset(states), **more)
 
 
 def days(calendar):
@@ -335,7 +335,7 @@ def change_list(entries, deliveries, now, campaign=None, **more):
     held = {}
     for one in (d for d in deliveries if d.date):
         known = held.get(one.key.entry, Record(one.key.entry, one.date))
-        held[one.key.entry] = replace(known, states=(*known.states, one.state))
+        held[one.key.entry] = replace(known, states=known.states | {one.state})
     return changes(campaign, plan(campaign, entries, held, now, **more), deliveries, now)
 
 
@@ -447,7 +447,7 @@ def scenes(draw):
         name: Record(
             name,
             day - timedelta(days=back),
-            states=tuple(draw(st.lists(st.sampled_from(State), max_size=2))),
+            states=draw(st.frozensets(st.sampled_from(State), max_size=2)),
             released=draw(st.booleans()),
         )
         for back, name in taken.items()

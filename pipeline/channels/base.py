@@ -172,7 +172,8 @@ class Surroundings:
 
     `root` holds the pictures, `public` is what is served. `credential` gives a field of a channel's
     credentials, None when it is not set; `now` the present instant (UTC), for requests that carry it.
-    `keep` gives the keep of a channel id, `pause` waits, for servers that ask to be polled.
+    `keep` gives the keep of a channel id, `pause` waits, for servers that ask to be polled. `durable`: files
+    must outlive a power cut; those of a rehearsal need not.
     """
 
     root: Path
@@ -181,6 +182,7 @@ class Surroundings:
     now: Callable[[], datetime] = field(repr=False)
     keep: Callable[[str], Keep] = field(default_factory=_memory_keeps, repr=False)
     pause: Callable[[timedelta], None] = field(default=_no_pause, repr=False)
+    durable: bool = True
 
     def required(self, channel_id: str, name: str) -> str:
         """A credential that the channel cannot do without. Raises AuthFailedError, naming where to put it."""

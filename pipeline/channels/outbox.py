@@ -46,6 +46,7 @@ class Outbox:
         self._config = config
         self._root = surroundings.root
         self._public = surroundings.public
+        self._durable = surroundings.durable
         limit = config.options.get("limit")
         self._limit = int(limit) if limit else None
 
@@ -208,13 +209,13 @@ class Outbox:
         html = path.with_suffix(".html")
         try:
             self._copy_picture(path, post)
-            atomic.write(html, page(body))
+            atomic.write(html, page(body), flush=self._durable)
         except OSError as error:
             if html.is_file():
                 raise OutcomeUnknownError(f"{html} is there, but: {_reason(error)}") from error
             raise NotAcceptedError(f"{html} cannot be written: {_reason(error)}") from error
         try:
-            atomic.write(path, body)
+            atomic.write(path, body, flush=self._durable)
         except OSError as error:
             raise OutcomeUnknownError(
                 f"{html} is there, but {path} cannot be written: {_reason(error)}"
@@ -229,7 +230,7 @@ class Outbox:
         if not source.resolve().is_relative_to(self._root.resolve()):
             raise RejectedError(f"the picture {source} lies outside {self._root}", field="image")
         if source.is_file():
-            atomic.write(target, source.read_bytes())
+            atomic.write(target, source.read_bytes(), flush=self._durable)
         elif not target.is_file():  # an earlier request may have copied it
             raise RejectedError(
                 f"the picture {post.image['path']} is gone; put it back or drop `image`, then retry",

@@ -104,7 +104,10 @@ class Writer:
         for file in sorted(gone.difference(*(made.files for made in self._made.values()))):
             (self._folder / file).unlink(missing_ok=True)
             self.changed.append(self._folder / file)
-        self._put(record.RECORD, record.written(replace(now, documents=self._made)))
+        kept = replace(now, documents=self._made)
+        data = record.written(kept)
+        self._put(record.RECORD, data)
+        record.remember(self._folder, data, kept)
 
     def _put(self, file: str, data: bytes) -> bool:
         # What a power cut takes is missed by its length at the next look, and made anew.

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.feeds.document import FeedDocument, FeedEntry, FeedImage
 
 # Inside <script>, HTML reads on: these must not stand there as themselves.
-_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+_ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def json_ld(document: FeedDocument, home: str | None, anchor: Callable[[FeedEntry], str]) -> str:
@@ -29,7 +29,10 @@ def json_ld(document: FeedDocument, home: str | None, anchor: Callable[[FeedEntr
         "publisher": author,
         "blogPost": [_posting(entry, home, anchor(entry)) for entry in document.entries] or None,
     }
-    return json.dumps(_known(blog), ensure_ascii=False, indent=1).translate(_ESCAPES)
+    text = json.dumps(_known(blog), ensure_ascii=False)
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
 
 
 def _posting(entry: FeedEntry, home: str | None, fragment: str) -> dict[str, Any]:

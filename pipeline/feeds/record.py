@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -23,22 +24,28 @@ RECORD = ".feeds.json"
 # What the bytes of a feed depend on beside this package.
 _WRITERS = ("feedgen", "lxml", "markdown-it-py", "nh3")
 
+_REMEMBERED = 16  # folders whose latest record need not be parsed when it is read
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A release as the feeds have it: its tags, its language (None: its campaign's), and what it shows.
 
-    `shown` is a digest of the entry and its pictures, `sign` changes whenever anything of this does.
+    `shown` is a digest of the entry and its pictures. `plain` is all of it as it is kept, and `sign` the same
+    in a word: it changes whenever anything of this does.
     """
 
     mark: ReleaseMark
     tags: tuple[str, ...]
     language: str | None
     shown: str
-    sign: str = field(init=False)
+    plain: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    sign: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sign", repr(_plain(self)))
+        plain = _plain(self)
+        object.__setattr__(self, "plain", plain)
+        object.__setattr__(self, "sign", repr(plain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +81,17 @@ class Record:
         return made is not None and made.sign == sign and made.stands(folder)
 
 
+_latest: OrderedDict[Path, tuple[bytes, Record]] = OrderedDict()
+
+
 def read(folder: Path) -> Record:
     """The record of the folder; an empty one when there is none that can be relied on."""
     try:
-        plain = json.loads((folder / RECORD).read_bytes())
+        data = (folder / RECORD).read_bytes()
+        latest = _latest.get(folder)
+        if latest is not None and latest[0] == data:
+            return latest[1]
+        plain = json.loads(data)
         if plain["program"] != _program():
             return Record()
         return Record(
@@ -90,6 +104,14 @@ def read(folder: Path) -> Record:
         return Record()
 
 
+def remember(folder: Path, data: bytes, record: Record) -> None:
+    """Let `read` take the record for these bytes of the folder's file without parsing them."""
+    _latest[folder] = data, record
+    _latest.move_to_end(folder)
+    while len(_latest) > _REMEMBERED:
+        _latest.popitem(last=False)
+
+
 def written(record: Record) -> bytes:
     """The record as it is kept."""
     plain = {
@@ -97,7 +119,7 @@ def written(record: Record) -> bytes:
         "authority": record.authority,
         "labels": dict(record.labels),
         "documents": {name: (made.sign, dict(made.files)) for name, made in record.documents.items()},
-        "rows": [_plain(row) for row in record.rows.values()],
+        "rows": [row.plain for row in record.rows.values()],
     }
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import cache
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from pipeline.errors import LedgerError
 from pipeline.ledger import migrations, rows
@@ -24,10 +25,25 @@ from pipeline.ledger.decisions import Decisions
 from pipeline.ledger.pings import Pings
 from pipeline.ledger.plans import Plans
 from pipeline.ledger.records import CampaignRecord, Counts, HistoryRow
+from pipeline.ledger.room import IS_ATTEMPT, key_is, key_parameters
 from pipeline.ledger.schema import KEPT, attempts, campaigns, deliveries, events, releases
 from pipeline.ledger.sends import Sends, in_order
 from pipeline.ledger.shelf import Shelf
 from pipeline.model import Attempt, Delivery, DeliveryKey, State
+
+_E = events.c
+_ATTEMPTS = select(attempts).where(IS_ATTEMPT).order_by(attempts.c.number)
+_HISTORY = select(_E.at, _E.from_state, _E.event, _E.to_state, _E.note).where(key_is(_E)).order_by(_E.id)
+
+
+@cache
+def _some_deliveries(*, one_campaign: bool, some_states: bool) -> Select[Any]:
+    query = in_order(select(deliveries))
+    if one_campaign:
+        query = query.where(deliveries.c.campaign == bindparam("campaign"))
+    if some_states:
+        query = query.where(deliveries.c.state.in_(bindparam("states", expanding=True)))
+    return query
 
 
 class Ledger(Plans, Sends, Decisions, Afterwards, Shelf, Pings, Copies):
@@ -73,12 +89,8 @@ class Ledger(Plans, Sends, Decisions, Afterwards, Shelf, Pings, Copies):
         self, campaign: str | None = None, states: Collection[State] | None = None
     ) -> list[Delivery]:
         """Deliveries, in order of (due, campaign, entry, channel): all, or those that are asked for."""
-        query = in_order(select(deliveries))
-        if campaign is not None:
-            query = query.where(deliveries.c.campaign == campaign)
-        if states is not None:
-            query = query.where(deliveries.c.state.in_(sorted(states)))
-        return self._list(query)
+        query = _some_deliveries(one_campaign=campaign is not None, some_states=states is not None)
+        return self._list(query, campaign=campaign, states=sorted(states or ()))
 
     def counts(self) -> Counts:
         """How much there is of what. Reads all deliveries: not for the hot path."""
@@ -96,20 +108,15 @@ class Ledger(Plans, Sends, Decisions, Afterwards, Shelf, Pings, Copies):
 
     def attempts(self, key: DeliveryKey) -> list[Attempt]:
         """Every try of the delivery, the first one first."""
-        query = select(attempts).where(rows.is_attempt_of(key)).order_by(attempts.c.number)
         with self._database.reading() as connection:
-            return [rows.attempt(row) for row in connection.execute(query).mappings()]
+            found = connection.execute(_ATTEMPTS, key_parameters(key)).mappings()
+            return [rows.attempt(row) for row in found]
 
     def history(self, key: DeliveryKey) -> list[HistoryRow]:
         """Every event of the delivery, in the order in which they were recorded."""
-        c = events.c
-        query = (
-            select(c.at, c.from_state, c.event, c.to_state, c.note)
-            .where(c.campaign == key.campaign, c.entry == key.entry, c.channel == key.channel)
-            .order_by(c.id)
-        )
         with self._database.reading() as connection:
-            return [HistoryRow(**row) for row in connection.execute(query).mappings()]
+            found = connection.execute(_HISTORY, key_parameters(key)).mappings()
+            return [HistoryRow(**row) for row in found]
 
 
 def open_ledger(url: str, *, now: datetime, probe: Callable[[str], None] = lambda _: None) -> Ledger:

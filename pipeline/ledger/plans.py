@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,7 @@ from pipeline.delivery import WITHDRAWN_REASON, Change, Create, Event, Place, Wi
 from pipeline.errors import LostRace, NotAllowed
 from pipeline.ledger import rows
 from pipeline.ledger.records import CampaignRecord, Touched
-from pipeline.ledger.room import Room, insert_new, put, target
+from pipeline.ledger.room import EVENT, IS_KEY, Room, event_row, insert_new, key_parameters, put, target
 from pipeline.ledger.schema import campaigns, deliveries, events, plans, releases
 from pipeline.ledger.schema import slots as slots_table
 from pipeline.model import Delivery, DeliveryKey, Slot, SlotRecord, State
@@ -37,6 +38,9 @@ SENT_BY_ITSELF = (
     "released",
     "refreshed",
 )
+
+_DELIVERY = insert(deliveries)
+_SLOT = insert(slots_table)
 
 
 class Plans(Room):
@@ -114,25 +118,20 @@ class Plans(Room):
         with self._database.reading() as connection:
             found = _slots(connection, campaign)
             states = connection.execute(
-                select(d.entry, d.state, d.closes).where(d.campaign == campaign).order_by(d.entry, d.channel)
+                select(d.entry, d.state, func.max(d.closes))
+                .where(d.campaign == campaign)
+                .group_by(d.entry, d.state)
             ).all()
             released = set(connection.scalars(select(r.entry).where(r.campaign == campaign)))
-        by_entry: dict[str, list[tuple[State, datetime]]] = {}
-        for entry, state, closes in states:
-            by_entry.setdefault(entry, []).append((state, closes))
-        return {
-            entry: SlotRecord(
-                entry,
-                slot.date,
-                slot.due,
-                states=tuple(state for state, _ in by_entry.get(entry, ())),
-                closes=max(
-                    (at for state, at in by_entry.get(entry, ()) if state is State.PLANNED), default=None
-                ),
-                released=entry in released,
-            )
-            for entry, slot in found.items()
-        }
+        closes: dict[str, dict[State, datetime]] = {}
+        for entry, state, last in states:
+            closes.setdefault(entry, {})[state] = last
+        kept = {}
+        for entry, slot in found.items():
+            ends = closes.get(entry, {})
+            planned, visible = ends.get(State.PLANNED), entry in released
+            kept[entry] = SlotRecord(entry, slot.date, slot.due, frozenset(ends), planned, visible)
+        return kept
 
     def last_plan(self, campaign: str) -> str | None:
         """The document of the last `save_plan`, or None."""
@@ -187,9 +186,8 @@ class Plans(Room):
         for entry in changed:
             new, old = after.get(entry), before.get(entry)
             if new is not None:
-                connection.execute(
-                    insert(slots_table).values(campaign=campaign, entry=entry, date=new.date, due=new.due)
-                )
+                row = {"campaign": campaign, "entry": entry, "date": new.date, "due": new.due}
+                connection.execute(_SLOT, row)
             note = f"{old.date if old else 'no day'} → {new.date if new else 'no day'}"
             self._append_about(connection, now, "slot changed", campaign=campaign, entry=entry, note=note)
 
@@ -203,9 +201,9 @@ class Plans(Room):
             self._step_out(connection, place)
         for place in places:
             self._step_in(connection, place, now)
-        for change in changes:
-            if isinstance(change, Create):
-                self._create(connection, change, now)
+        creates = [change for change in changes if isinstance(change, Create)]
+        if creates:
+            self._create(connection, creates, now)
 
     def _step_out(self, connection: Connection, place: Place) -> None:
         # Only a cancelled delivery may be without a day, so for the length of this transaction it is one.
@@ -224,26 +222,33 @@ class Plans(Room):
             "not_before": None,
             "reason": None,
         }
-        connection.execute(update(deliveries).where(rows.is_key(place.was.key)).values(**values))
+        connection.execute(update(deliveries).where(IS_KEY).values(**values), key_parameters(place.was.key))
         note = f"{place.was.date or 'no day'} → {place.date}, due {place.due:%Y-%m-%d %H:%M:%S} UTC"
         what = place.event or "placed anew"
         self._append(connection, now, place.was.key, what, (place.was.state, to), note)
 
-    def _create(self, connection: Connection, create: Create, now: datetime) -> None:
-        values = {
-            **rows.key_columns(create.key),
-            "network": create.network,
-            "state": create.state,
-            "date": create.date,
-            "due": create.due,
-            "closes": create.closes,
-            "reason": create.reason,
-            "attempts": 0,
-        }
-        if create.state not in (State.PLANNED, State.MISSED):
-            raise NotAllowed(f"{create.key} cannot begin as {create.state}: only as planned or missed")
-        connection.execute(insert(deliveries).values(**values))
-        self._append(connection, now, create.key, "created", (None, create.state), create.reason)
+    def _create(self, connection: Connection, creates: Sequence[Create], now: datetime) -> None:
+        for create in creates:
+            if create.state not in (State.PLANNED, State.MISSED):
+                raise NotAllowed(f"{create.key} cannot begin as {create.state}: only as planned or missed")
+        connection.execute(_DELIVERY, [_row(create) for create in creates])
+        connection.execute(
+            EVENT,
+            [event_row(now, one.key, "created", (None, one.state), one.reason) for one in creates],
+        )
+
+
+def _row(create: Create) -> dict[str, Any]:
+    return {
+        **rows.key_columns(create.key),
+        "network": create.network,
+        "state": create.state,
+        "date": create.date,
+        "due": create.due,
+        "closes": create.closes,
+        "reason": create.reason,
+        "attempts": 0,
+    }
 
 
 def _key(change: Change) -> DeliveryKey:
@@ -266,7 +271,6 @@ def _campaign(connection: Connection, campaign: str) -> CampaignRecord | None:
 
 
 def _slots(connection: Connection, campaign: str) -> dict[str, SlotRecord]:
-    found = connection.execute(
-        select(slots_table).where(slots_table.c.campaign == campaign).order_by(slots_table.c.date)
-    ).mappings()
-    return {row["entry"]: SlotRecord(row["entry"], row["date"], row["due"]) for row in found}
+    c = slots_table.c
+    found = connection.execute(select(c.entry, c.date, c.due).where(c.campaign == campaign).order_by(c.date))
+    return {entry: SlotRecord(entry, day, due) for entry, day, due in found}

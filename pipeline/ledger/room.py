@@ -25,20 +25,23 @@ from pipeline.model import Delivery, DeliveryKey, State
 # Statements of the way of every post are built once: building one costs more than running it.
 
 _D, _A = deliveries.c, attempts.c
-IS_KEY = and_(
-    _D.campaign == bindparam("is_campaign"),
-    _D.entry == bindparam("is_entry"),
-    _D.channel == bindparam("is_channel"),
-)
+
+
+def key_is(columns: Any) -> ColumnElement[bool]:
+    """The table's row is about the delivery that the parameters of `key_parameters` name."""
+    return and_(
+        columns.campaign == bindparam("is_campaign"),
+        columns.entry == bindparam("is_entry"),
+        columns.channel == bindparam("is_channel"),
+    )
+
+
+IS_KEY = key_is(_D)
 _DELIVERY = select(deliveries).where(IS_KEY)
 _DELIVERY_LOCKED = _DELIVERY.with_for_update()  # on SQLite the write transaction holds everything already
-_EVENT = insert(events)
+EVENT = insert(events)
 _ATTEMPT = insert(attempts)
-IS_ATTEMPT = and_(
-    _A.campaign == bindparam("is_campaign"),
-    _A.entry == bindparam("is_entry"),
-    _A.channel == bindparam("is_channel"),
-)
+IS_ATTEMPT = key_is(_A)
 _NEWEST_ATTEMPT = select(_A.number).where(IS_ATTEMPT).order_by(_A.number.desc()).limit(1)
 
 
@@ -140,15 +143,7 @@ class Room:
         note: str | None = None,
     ) -> None:
         """Append an event of a delivery."""
-        row = {
-            "at": now,
-            **rows.key_columns(key),
-            "from_state": states[0],
-            "event": str(what),
-            "to_state": states[1],
-            "note": note,
-        }
-        connection.execute(_EVENT, row)
+        connection.execute(EVENT, event_row(now, key, what, states, note))
 
     def _append_about(
         self,
@@ -160,7 +155,7 @@ class Room:
         **about: str | None,
     ) -> None:
         """Append an event of a campaign, one of its entries or channels, or of none."""
-        connection.execute(insert(events).values(at=now, event=what, note=note, **about))
+        connection.execute(EVENT, {"at": now, "event": what, "note": note, **about})
 
     def _open_attempt(self, connection: Connection, sending: Delivery, now: datetime) -> None:
         assert sending.rendition is not None
@@ -195,6 +190,24 @@ class Room:
             raise WrongUse(
                 f"campaign {campaign!r} is not in the ledger", hint="It is adopted by `tick` and `run`."
             )
+
+
+def event_row(
+    now: datetime,
+    key: DeliveryKey,
+    what: Event | str,
+    states: tuple[State | None, State | None],
+    note: str | None,
+) -> dict[str, Any]:
+    """A delivery's event, as EVENT takes it."""
+    return {
+        "at": now,
+        **rows.key_columns(key),
+        "from_state": states[0],
+        "event": str(what),
+        "to_state": states[1],
+        "note": note,
+    }
 
 
 def target(was: Delivery, what: Event) -> State:

@@ -8,23 +8,10 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, RowMapping, and_
+from sqlalchemy import RowMapping
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.schema import attempts, deliveries
 from pipeline.model import Attempt, Delivery, DeliveryKey, Entry, Image, Receipt, Release, Rendition
-
-
-def is_key(key: DeliveryKey) -> ColumnElement[bool]:
-    """The condition that finds that delivery."""
-    c = deliveries.c
-    return and_(c.campaign == key.campaign, c.entry == key.entry, c.channel == key.channel)
-
-
-def is_attempt_of(key: DeliveryKey) -> ColumnElement[bool]:
-    """The condition that finds the attempts of that delivery."""
-    c = attempts.c
-    return and_(c.campaign == key.campaign, c.entry == key.entry, c.channel == key.channel)
 
 
 def key_columns(key: DeliveryKey) -> dict[str, str]:

@@ -6,7 +6,10 @@ A test compares the columns here with a migrated database, on both kinds of data
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -48,15 +51,21 @@ class Instant(TypeDecorator[datetime]):
             raise ValueError(f"{value} has no time zone: the ledger takes aware datetimes only")
         return value.astimezone(UTC) if dialect.name == "postgresql" else instant_text(value)
 
-    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database. Raises LedgerError for what is no instant."""
-        if value is None:
-            return None
-        try:
-            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError as error:
-            raise LedgerError(f"the ledger holds {value!r} where an instant should be") from error
-        return found.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:  # noqa: ARG002
+        """From the database. What it returns raises LedgerError for what is no instant."""
+        return _utc if dialect.name == "postgresql" else _instant
+
+
+@lru_cache(maxsize=100_000)  # a plan reads the same instants again and again
+def _instant(value: str | None) -> datetime | None:
+    try:
+        return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, TypeError) as error:
+        raise LedgerError(f"the ledger holds {value!r} where an instant should be") from error
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
 
 
 class StateText(TypeDecorator[State]):
@@ -69,9 +78,12 @@ class StateText(TypeDecorator[State]):
         """To the database. Raises ValueError for a word that is no state."""
         return None if value is None else State(value).value
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> State | None:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], State | None]:  # noqa: ARG002
         """From the database; its constraints let only states in."""
-        return None if value is None else State(value)
+        return _STATES.__getitem__
+
+
+_STATES: dict[str | None, State | None] = {None: None} | {state.value: state for state in State}
 
 
 def instant_text(value: datetime) -> str:

@@ -21,6 +21,7 @@ from pipeline.ledger.schema import attempts, deliveries
 from pipeline.model import Delivery, DeliveryKey, Receipt, Rendition, State
 
 _C = deliveries.c
+_NOW = bindparam("now", type_=_C.due.type)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # before every campaign
 _RECEIPTS = frozenset({Event.RECEIPT, Event.LATE_RECEIPT})
 
@@ -48,7 +49,7 @@ class Sends(Room):
 
     def due(self, now: datetime, limit: int | None = None) -> list[Delivery]:
         """Planned deliveries that may be sent at `now`, in order, those of paused channels left out."""
-        return self._list(due_query(now).limit(limit))
+        return self._list(due_query().limit(limit), now=now)
 
     def unsettled(self) -> list[Delivery]:
         """Every delivery whose outcome is not known."""
@@ -70,7 +71,7 @@ class Sends(Room):
         else when its lease ended.
         """
         with self._database.reading() as connection:
-            found = [connection.scalar(query) for query in wake_queries(after)]
+            found = [connection.scalar(query, {"after": after or LONG_AGO}) for query in wake_queries()]
         return min((instant for instant in found if instant is not None), default=None)
 
     # ------------------------------------------------------------------- one send
@@ -83,7 +84,7 @@ class Sends(Room):
         Raises LostRace unless the delivery is planned, due, still open, and its channel not paused.
         """
         with self._database.writing() as connection:
-            row = connection.execute(claimable(), key_parameters(key) | {"at": now}).mappings().one_or_none()
+            row = connection.execute(claimable(), key_parameters(key) | {"now": now}).mappings().one_or_none()
             if row is None:
                 raise self._lost(connection, key, "claimed")
             was = rows.delivery(row)
@@ -267,7 +268,7 @@ class Sends(Room):
     def expire_leases(self, now: datetime) -> list[DeliveryKey]:
         """Sending deliveries whose lease is over become unknown; which ones, in order."""
         with self._database.writing() as connection:
-            stuck = self._rows(connection, expired_query(now).with_for_update())
+            stuck = self._rows(connection, expired_query(), now=now)
             for was in stuck:
                 assert was.lease is not None
                 reason = f"no answer was recorded before the lease ended at {was.lease_until:%H:%M:%S} UTC"
@@ -281,7 +282,7 @@ class Sends(Room):
         The reason keeps why they could not go before, when that is known.
         """
         with self._database.writing() as connection:
-            late = self._rows(connection, closing_query(now).with_for_update())
+            late = self._rows(connection, closing_query(), now=now)
             for was in late:
                 reason = f"its window closed at {was.closes:%Y-%m-%d %H:%M:%S} UTC"
                 if was.reason:
@@ -291,16 +292,17 @@ class Sends(Room):
 
     # ------------------------------------------------------------------- helpers
 
-    def _list(self, query: Select[Any]) -> list[Delivery]:
+    def _list(self, query: Select[Any], **parameters: Any) -> list[Delivery]:
         with self._database.reading() as connection:
-            return self._rows(connection, query)
+            return self._rows(connection, query, **parameters)
 
-    def _rows(self, connection: Connection, query: Select[Any]) -> list[Delivery]:
-        return [rows.delivery(row) for row in connection.execute(query).mappings()]
+    def _rows(self, connection: Connection, query: Select[Any], **parameters: Any) -> list[Delivery]:
+        return [rows.delivery(row) for row in connection.execute(query, parameters).mappings()]
 
 
-# Public so that a test can ask both kinds of database for their plan. The state stands in the statement and
-# not bound: a partial index is of no use to a query whose state is only known when it runs.
+# Built once, as those in `room`, and public so that a test can ask both kinds of database for their plan. The
+# instants are parameters, the state is not: a partial index is of no use to a query whose state is only
+# known when it runs.
 
 
 def in_order(query: Select[Any]) -> Select[Any]:
@@ -310,52 +312,56 @@ def in_order(query: Select[Any]) -> Select[Any]:
 
 @cache
 def claimable() -> Select[Any]:
-    """What `claim` asks, of one delivery at the instant `at`."""
-    at = bindparam("at", type_=_C.due.type)
-    return select(deliveries).where(IS_KEY, _may_be_sent(at), not_paused()).with_for_update()
+    """What `claim` asks, of one delivery."""
+    return select(deliveries).where(IS_KEY, _may_be_sent(), not_paused()).with_for_update()
 
 
-def due_query(now: datetime) -> Select[Any]:
+@cache
+def due_query() -> Select[Any]:
     """What `due` asks."""
-    return in_order(select(deliveries).where(_may_be_sent(now), not_paused()))
+    return in_order(select(deliveries).where(_may_be_sent(), not_paused()))
 
 
+@cache
 def unsettled_query() -> Select[Any]:
     """What `unsettled` asks. An unknown delivery always wakes somebody; saying so lets the index serve."""
     return in_order(select(deliveries).where(_is(State.UNKNOWN), _C.wakes.is_not(None)))
 
 
-def expired_query(now: datetime) -> Select[Any]:
+@cache
+def expired_query() -> Select[Any]:
     """What `expire_leases` asks."""
-    return in_order(select(deliveries).where(_is(State.SENDING), _C.wakes <= now))
+    return in_order(select(deliveries).where(_is(State.SENDING), _C.wakes <= _NOW)).with_for_update()
 
 
-def closing_query(now: datetime) -> Select[Any]:
+@cache
+def closing_query() -> Select[Any]:
     """What `close_windows` asks."""
-    return in_order(select(deliveries).where(_is(State.PLANNED), _C.closes <= now))
+    return in_order(select(deliveries).where(_is(State.PLANNED), _C.closes <= _NOW)).with_for_update()
 
 
-def wake_queries(after: datetime | None = None) -> list[Select[Any]]:
+@cache
+def wake_queries() -> tuple[Select[Any], ...]:
     """What `next_wake` asks: the first of each open state, straight from the index."""
-    later = _C.wakes.is_not(None) if after is None else _C.wakes > after
+    after = bindparam("after", type_=_C.due.type)
     firsts = {
-        state: select(_C.wakes).where(_is(state), later).order_by(_C.wakes).limit(1)
+        state: select(_C.wakes).where(_is(state), _C.wakes > after).order_by(_C.wakes).limit(1)
         for state in (State.PLANNED, State.SENDING, State.UNKNOWN)
     }
     firsts[State.PLANNED] = firsts[State.PLANNED].where(not_paused())
-    closing = select(_C.closes).where(_is(State.PLANNED), _C.closes > (after or LONG_AGO))
-    return [*firsts.values(), closing.order_by(_C.closes).limit(1)]
+    closing = select(_C.closes).where(_is(State.PLANNED), _C.closes > after)
+    return (*firsts.values(), closing.order_by(_C.closes).limit(1))
 
 
 def _is(state: State) -> ColumnElement[bool]:
     return _C.state == literal(state, _C.state.type, literal_execute=True)
 
 
-def _may_be_sent(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+def _may_be_sent() -> ColumnElement[bool]:
     return and_(
         _is(State.PLANNED),
-        _C.wakes <= now,
-        _C.due <= now,
-        or_(_C.not_before.is_(None), _C.not_before <= now),
-        _C.closes > now,
+        _C.wakes <= _NOW,
+        _C.due <= _NOW,
+        or_(_C.not_before.is_(None), _C.not_before <= _NOW),
+        _C.closes > _NOW,
     )

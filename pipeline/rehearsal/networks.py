@@ -34,7 +34,9 @@ class Networks:
         self._weather = weather
         self._stack = ExitStack()
         self._standins: dict[Account, StandIn] = {}
-        self._surroundings = Surroundings(root, public, self._credential, clock.now, pause=self._pause)
+        self._surroundings = Surroundings(
+            root, public, self._credential, clock.now, pause=self._pause, durable=False
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.atomic import TEMPORARY_PREFIX
 from pipeline.channels import open_channel
 from pipeline.channels.base import (
     Absent,
@@ -317,6 +318,27 @@ class Reader(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_post_is_on_the_disk_unless_it_need_not_outlive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+):
+    scene = Scene(tmp_path)
+    channel = open_channel(
+        scene.campaign, scene.config, replace(surroundings(tmp_path, scene.public), durable=durable)
+    )
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").resolve())
+    )
+    channel.publish(scene.rendition())
+    folder = scene.public / "outbox/lille"
+    written = [path.parent for path in synced if path.name.startswith(TEMPORARY_PREFIX)]
+    named = [path for path in synced if path.is_dir()]
+    # Picture, page and JSON, each followed by its name.
+    wanted = [folder / "media", folder, folder] if durable else []
+    assert written == named == wanted
 
 
 def test_the_page_shows_text_links_hashtags_and_picture(scene: Scene):

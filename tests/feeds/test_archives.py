@@ -251,6 +251,22 @@ def test_a_record_of_another_version_of_the_program_is_not_relied_on(tmp_path: P
     assert changed(tmp_path, many) == {"atom.xml"}
 
 
+def test_a_record_read_from_the_disk_is_the_one_that_was_written(tmp_path: Path):
+    gone = release(4, retracted=LATER, updated=LATER)
+    many = [release(n, tags=("vert",)) for n in range(3)]
+    scene.write(tmp_path, releases=[gone, *reversed(many)])
+    known = record.read(folder(tmp_path))
+    elsewhere = tmp_path / "another process"
+    elsewhere.mkdir()
+    (elsewhere / record.RECORD).write_bytes((folder(tmp_path) / record.RECORD).read_bytes())
+    assert known.documents.keys() >= {"page", "style"}
+    assert len(known.rows) == 4
+    assert record.read(elsewhere) == known
+    assert [row.sign for row in record.read(elsewhere).rows.values()] == [
+        row.sign for row in known.rows.values()
+    ]
+
+
 def test_pages_that_are_no_more_are_removed(tmp_path: Path):
     tagged = [release(n, tags=("vert",)) for n in range(feeds.LENGTH + 1)]
     scene.write(tmp_path, releases=tagged)

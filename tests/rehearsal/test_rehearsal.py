@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -177,6 +178,20 @@ def test_a_rehearsal_never_touches_the_projects_own_ledger_or_public_folder(tmp_
     app.rehearse_project(write_year(tmp_path, zone="UTC", event="2016-12-31", count=1), tmp_path / "out")
     assert not (tmp_path / "state").exists()
     assert not (tmp_path / "public").exists()
+
+
+def test_a_rehearsal_does_not_wait_for_the_disk_at_each_post(tmp_path, monkeypatch):
+    settings = write_year(tmp_path, zone="UTC", event="2016-12-31", count=4)
+    flushed = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: flushed.append(str(Path(f"/proc/self/fd/{descriptor}").resolve()))
+    )
+    app.rehearse_project(settings, tmp_path / "out")
+    assert any((tmp_path / "out/outbox").rglob("*.json"))
+    assert flushed, "what is written once, at the end, is there for good"
+    assert not [
+        path for path in flushed if path.startswith((f"{tmp_path}/out/outbox", f"{tmp_path}/out/year"))
+    ]
 
 
 def test_an_empty_project_has_nothing_to_rehearse(tmp_path):
