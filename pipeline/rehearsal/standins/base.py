@@ -10,7 +10,6 @@ import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -71,7 +70,7 @@ class StandIn(ABC):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
         self._server: uvicorn.Server | None = None
-        self._serving: Future[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
         self._proxy: FaultProxy | None = None
         self._port = 0
         self._inner = 0
@@ -123,7 +122,7 @@ class StandIn(ABC):
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._serving = asyncio.run_coroutine_threadsafe(self._server.serve([inner]), self._loop)
+        self._serving = self._do(self._serve(self._server, inner))
         self._inner = inner.getsockname()[1]
         self._proxy = FaultProxy(inner.getsockname(), self.faults)
         self.resume()
@@ -134,13 +133,30 @@ class StandIn(ABC):
     ) -> None:
         self.refuse()
         if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            self._serving.result(_PATIENCE)
+            self._do(self._stop(self._server, self._serving))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_PATIENCE)
         if self._thread.is_alive():
             raise BrokenEnvironment(f"{type(self).__name__} does not stop")
         self._loop.close()
+
+    async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> asyncio.Task[None]:
+        return asyncio.create_task(server.serve([listener]))
+
+    async def _stop(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+        """Let a request in hand end. With none, do not take the server's own way, which sleeps on it."""
+        if server.server_state.tasks or not server.started:
+            server.should_exit = True
+            await serving
+            return
+        serving.cancel()
+        await asyncio.wait([serving])
+        for listener in server.servers:
+            listener.close()
+        while connections := list(server.server_state.connections):
+            for connection in connections:
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
     def _dated(self, application: Starlette) -> ASGIApp:
         """Its answers carry the time of the stand-in's clock, as a server's do of the server's."""
