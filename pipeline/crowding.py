@@ -1,6 +1,6 @@
 """How many posts an account would make in a day, over every campaign that has it, and how many it may.
 
-Campaigns that share a network and a channel id share the account. A limit holds for any 24 hours.
+A limit holds for any 24 hours.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from pipeline.accounts import Account
 from pipeline.channels import known_networks, option_problems
 from pipeline.checks import OpenChannel, Sources
 from pipeline.days import channel_due
@@ -17,11 +18,6 @@ from pipeline.planning import Plan, Standing
 from pipeline.problems import Problem
 
 _DAY = timedelta(days=1)
-
-
-class _Account(NamedTuple):
-    network: str
-    channel: str
 
 
 class _Due(NamedTuple):
@@ -36,8 +32,8 @@ def crowd_problems(
     sources: Sources, calendars: Mapping[str, Plan], open_channel: OpenChannel
 ) -> Iterator[Problem]:
     """E310: more posts of one account than its network allows. `calendars` by the campaign's id."""
-    limits: dict[_Account, int] = {}
-    posts: dict[_Account, list[_Due]] = {}
+    limits: dict[Account, int] = {}
+    posts: dict[Account, list[_Due]] = {}
     campaigns = sources.by_campaign_id()
     for name, calendar in calendars.items():
         campaign = campaigns[name].value
@@ -46,7 +42,7 @@ def crowd_problems(
                 continue
             limit = open_channel(campaign, channel).traits.per_day
             if limit is not None:
-                account = _Account(channel.network, channel.id)
+                account = Account(channel.network, channel.id)
                 limits[account] = min(limit, limits.get(account, limit))
                 posts.setdefault(account, []).extend(_dues(campaign, channel, calendar))
     for account, dues in posts.items():
@@ -61,7 +57,7 @@ def _dues(campaign: Campaign, channel: ChannelConfig, calendar: Plan) -> Iterato
             yield _Due(channel_due(campaign, channel, slot.date), campaign.id, coming)
 
 
-def _crowds(sources: Sources, account: _Account, dues: Sequence[_Due], limit: int) -> Iterator[Problem]:
+def _crowds(sources: Sources, account: Account, dues: Sequence[_Due], limit: int) -> Iterator[Problem]:
     """The first post too many of each campaign."""
     told: set[str] = set()
     for first, due in zip(dues, dues[limit:], strict=False):

@@ -16,9 +16,7 @@ claim decides who sends.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,6 +25,7 @@ from queue import SimpleQueue
 from typing import assert_never
 from uuid import uuid4
 
+from pipeline.accounts import Account, Accounts
 from pipeline.channels.base import (
     Absent,
     CannotTell,
@@ -73,8 +72,6 @@ OpenChannel = Callable[[Campaign, ChannelConfig], Channel]
 LOOK_AGAIN = timedelta(hours=1)
 CLOCKS_APART = timedelta(minutes=5)  # how far a network's clock may be behind ours
 
-Account = tuple[str, str]  # network and channel id: campaigns that share both share the credentials
-
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -106,12 +103,7 @@ class Dispatcher:
         self._probe = probe
         self._policy = policy
         self.sender = Sender(clock, policy, probe)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="send") if workers else None
-        self._busy: dict[Account, Future[bool]] = {}
-        self._lock = threading.Lock()
-        self._in_hand: dict[Account, set[DeliveryKey]] = {}
-        self._passed_over: set[Account] = set()  # accounts that were at it when more became due
-        self._errors: SimpleQueue[BaseException] = SimpleQueue()
+        self._accounts = Accounts(workers)
         self._stopping = False
         self._sent: SimpleQueue[DeliveryKey] = SimpleQueue()
 
@@ -124,49 +116,16 @@ class Dispatcher:
         is new: a delivery has changed, more has become due meanwhile, or the ledger failed.
         """
         for account, deliveries in self._by_account().items():
-            if self._pool is None:
-                if self._serve(deliveries, library):
-                    progress()
-            elif not self._pass_over(account, deliveries):
-                future = self._pool.submit(self._serve, deliveries, library)
-                self._busy[account] = future
-                self._in_hand[account] = {delivery.key for delivery in deliveries}
-                future.add_done_callback(partial(self._ended, account, progress))
-
-    def _pass_over(self, account: Account, deliveries: list[Delivery]) -> bool:
-        """Whether the account is still at it. If it is not at all of these, its end is told in any case."""
-        with self._lock:
-            at_it = account in self._busy and not self._busy[account].done()
-            if at_it and any(delivery.key not in self._in_hand[account] for delivery in deliveries):
-                self._passed_over.add(account)
-            return at_it
-
-    def _ended(self, account: Account, progress: Callable[[], None], future: Future[bool]) -> None:
-        if future.cancelled():
-            return
-        with self._lock:
-            more = account in self._passed_over
-            self._passed_over.discard(account)
-        error = future.exception()
-        if error is not None:
-            self._errors.put(error)
-        if error is not None or more or future.result():
-            progress()
+            keys = {delivery.key for delivery in deliveries}
+            self._accounts.begin(account, keys, partial(self._serve, deliveries, library), progress)
 
     def wait(self) -> None:
         """Return once every account is idle. Raises the first error of the ledger that one met."""
-        wait(self._busy.values())
-        ended, self._busy = self._busy, {}
-        for future in ended.values():
-            future.result()
+        self._accounts.wait()
 
     def collect(self) -> list[BaseException]:
         """The errors of the ledger that accounts met since the last call; the others went on."""
-        self._busy = {account: future for account, future in self._busy.items() if not future.done()}
-        found = []
-        while not self._errors.empty():
-            found.append(self._errors.get())
-        return found
+        return self._accounts.collect()
 
     def sent(self) -> tuple[DeliveryKey, ...]:
         """What this process has published since it was last asked."""
@@ -182,15 +141,14 @@ class Dispatcher:
     def stop(self) -> None:
         """Finish the sends in hand, begin no other, and wait for them."""
         self.begin_no_more()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._accounts.stop()
 
     def _by_account(self) -> dict[Account, list[Delivery]]:
         accounts: dict[Account, list[Delivery]] = {}
         now = self._clock.now()
         unknown = [d for d in self._ledger.unsettled() if d.not_before is None or d.not_before <= now]
         for delivery in [*unknown, *self._ledger.due(now)]:
-            accounts.setdefault((delivery.network, delivery.key.channel), []).append(delivery)
+            accounts.setdefault(Account(delivery.network, delivery.key.channel), []).append(delivery)
         return accounts
 
     def _serve(self, deliveries: list[Delivery], library: Library) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.accounts import Account
 from pipeline.channels import NETWORKS, open_channel
 from pipeline.channels.base import Channel, Surroundings
 from pipeline.clock import Clock
@@ -22,8 +23,6 @@ from pipeline.model import Campaign, ChannelConfig
 from pipeline.rehearsal.standins import STANDINS, stand_in
 from pipeline.rehearsal.standins.base import StandIn
 from pipeline.rehearsal.weather import Weather
-
-Account = tuple[str, str]  # network and channel id: campaigns that share both share the account
 
 
 class Networks:
@@ -66,7 +65,7 @@ class Networks:
                 f"{campaign.path}: channel {config.id}: {config.network} has no stand-in to rehearse with",
                 hint="Take the channel out of the campaign, then rehearse.",
             )
-        account = (config.network, config.id)
+        account = Account(config.network, config.id)
         if account not in self._standins:
             self._standins[account] = self._start(config)
         standin = self._standins[account]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline import decisions
+from pipeline.accounts import Account
 from pipeline.errors import NotAllowed
 from pipeline.model import Delivery, DeliveryKey, State
 from pipeline.rehearsal.networks import Networks
@@ -79,5 +80,5 @@ class Person:
     def _is_there(self, delivery: Delivery) -> bool:
         assert delivery.rendition is not None  # what is unknown was claimed
         return delivery.rendition.text in (
-            self._networks.shown((delivery.network, delivery.key.channel)) or ()
+            self._networks.shown(Account(delivery.network, delivery.key.channel)) or ()
         )

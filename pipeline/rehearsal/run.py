@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from pipeline.accounts import Account
 from pipeline.clock import VirtualClock
 from pipeline.days import first_due
 from pipeline.errors import BrokenEnvironment, WrongUse
@@ -17,7 +18,7 @@ from pipeline.library import Library
 from pipeline.model import Campaign, Delivery, Entry, Release, State
 from pipeline.planning import plan
 from pipeline.rehearsal.moving import MovedReader, to_clock_change
-from pipeline.rehearsal.networks import Account, Networks
+from pipeline.rehearsal.networks import Networks
 from pipeline.rehearsal.person import Person
 from pipeline.rehearsal.profiles import Profile
 from pipeline.rehearsal.standins.base import Shown
@@ -181,8 +182,8 @@ def tally(account: Account, deliveries: Iterable[Delivery], shown: Iterable[str]
     wanted = Counter(one.rendition.text for one in ours if one.rendition)
     seen = said if shown is None else Counter(shown)
     return Tally(
-        channel=account[1],
-        network=account[0],
+        channel=account.channel,
+        network=account.network,
         published=states[State.PUBLISHED],
         seen=seen.total(),
         twice=(seen - wanted).total(),
@@ -197,4 +198,4 @@ def _killed(at: datetime, killed: Killed) -> Happening:
 
 
 def _accounts(campaigns: Iterable[Campaign]) -> list[Account]:
-    return sorted({(channel.network, channel.id) for one in campaigns for channel in one.channels})
+    return sorted({Account(channel.network, channel.id) for one in campaigns for channel in one.channels})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import app
+from pipeline.accounts import Account
 from pipeline.errors import WrongUse
 from pipeline.model import Delivery, DeliveryKey, Rendition, State
 from pipeline.rehearsal import PROFILES, Kind, Rehearsal
@@ -158,9 +159,9 @@ def delivery(entry: str, state: State) -> Delivery:
 
 def test_what_is_there_twice_and_what_is_nowhere_is_counted():
     ours = [delivery("a", State.PUBLISHED), delivery("b", State.PUBLISHED), delivery("c", State.UNKNOWN)]
-    found = tally(("x", "x"), ours, ["text a", "text a", "text c", "a stranger's"])
+    found = tally(Account("x", "x"), ours, ["text a", "text a", "text c", "a stranger's"])
     assert (found.published, found.seen, found.twice, found.lost, found.waiting) == (2, 4, 2, 1, 1)
-    calm = tally(("x", "x"), ours, ["text a", "text b", "text c"])
+    calm = tally(Account("x", "x"), ours, ["text a", "text b", "text c"])
     assert (calm.twice, calm.lost) == (0, 0)
 
 
