@@ -24,10 +24,11 @@ from pipeline.ledger.database import Database
 from pipeline.ledger.decisions import Decisions
 from pipeline.ledger.pings import Pings
 from pipeline.ledger.plans import Plans
+from pipeline.ledger.queries import in_order
 from pipeline.ledger.records import CampaignRecord, Counts, HistoryRow
 from pipeline.ledger.room import IS_ATTEMPT, key_is, key_parameters
 from pipeline.ledger.schema import KEPT, attempts, campaigns, deliveries, events, releases
-from pipeline.ledger.sends import Sends, in_order
+from pipeline.ledger.sends import Sends
 from pipeline.ledger.shelf import Shelf
 from pipeline.model import Attempt, Delivery, DeliveryKey, State
 

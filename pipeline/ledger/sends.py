@@ -1,28 +1,33 @@
-"""Claiming, recording and settling: what dispatch does with deliveries, and the queries it does it by.
+"""Claiming, recording and settling: what dispatch does with deliveries.
 
 What must stay true: intent is on the disk before the first byte leaves; a stuck `sending` becomes `unknown`
 and never anything else by itself; a receipt is evidence whoever brings it, and the first one on record stays.
-Every query here that runs at each tick has an index, which a test asserts.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import cache
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from pipeline.delivery import Event, Step, same_request
 from pipeline.ledger import rows
+from pipeline.ledger.queries import (
+    LONG_AGO,
+    claimable,
+    closing_query,
+    due_query,
+    expired_query,
+    open_query,
+    unsettled_query,
+    wake_queries,
+)
 from pipeline.ledger.records import SAID_POSTED
-from pipeline.ledger.room import IS_ATTEMPT, IS_KEY, Room, key_parameters, not_paused
-from pipeline.ledger.schema import attempts, deliveries
+from pipeline.ledger.room import IS_ATTEMPT, Room, key_parameters
+from pipeline.ledger.schema import attempts
 from pipeline.model import Delivery, DeliveryKey, Receipt, Rendition, State
 
-_C = deliveries.c
-_NOW = bindparam("now", type_=_C.due.type)
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # before every campaign
 _RECEIPTS = frozenset({Event.RECEIPT, Event.LATE_RECEIPT})
 
 
@@ -57,9 +62,8 @@ class Sends(Room):
 
     def has_open(self) -> bool:
         """Whether anything is planned or under way."""
-        query = select(_C.state).where(or_(_is(State.PLANNED), _is(State.SENDING))).limit(1)
         with self._database.reading() as connection:
-            return connection.scalar(query) is not None
+            return connection.scalar(open_query()) is not None
 
     def next_wake(self, after: datetime | None = None) -> datetime | None:
         """The earliest instant (UTC) at which something will be due. None: nothing is open.
@@ -298,70 +302,3 @@ class Sends(Room):
 
     def _rows(self, connection: Connection, query: Select[Any], **parameters: Any) -> list[Delivery]:
         return [rows.delivery(row) for row in connection.execute(query, parameters).mappings()]
-
-
-# Built once, as those in `room`, and public so that a test can ask both kinds of database for their plan. The
-# instants are parameters, the state is not: a partial index is of no use to a query whose state is only
-# known when it runs.
-
-
-def in_order(query: Select[Any]) -> Select[Any]:
-    """The one order of deliveries everywhere."""
-    return query.order_by(_C.due, _C.campaign, _C.entry, _C.channel)
-
-
-@cache
-def claimable() -> Select[Any]:
-    """What `claim` asks, of one delivery."""
-    return select(deliveries).where(IS_KEY, _may_be_sent(), not_paused()).with_for_update()
-
-
-@cache
-def due_query() -> Select[Any]:
-    """What `due` asks."""
-    return in_order(select(deliveries).where(_may_be_sent(), not_paused()))
-
-
-@cache
-def unsettled_query() -> Select[Any]:
-    """What `unsettled` asks. An unknown delivery always wakes somebody; saying so lets the index serve."""
-    return in_order(select(deliveries).where(_is(State.UNKNOWN), _C.wakes.is_not(None)))
-
-
-@cache
-def expired_query() -> Select[Any]:
-    """What `expire_leases` asks."""
-    return in_order(select(deliveries).where(_is(State.SENDING), _C.wakes <= _NOW)).with_for_update()
-
-
-@cache
-def closing_query() -> Select[Any]:
-    """What `close_windows` asks."""
-    return in_order(select(deliveries).where(_is(State.PLANNED), _C.closes <= _NOW)).with_for_update()
-
-
-@cache
-def wake_queries() -> tuple[Select[Any], ...]:
-    """What `next_wake` asks: the first of each open state, straight from the index."""
-    after = bindparam("after", type_=_C.due.type)
-    firsts = {
-        state: select(_C.wakes).where(_is(state), _C.wakes > after).order_by(_C.wakes).limit(1)
-        for state in (State.PLANNED, State.SENDING, State.UNKNOWN)
-    }
-    firsts[State.PLANNED] = firsts[State.PLANNED].where(not_paused())
-    closing = select(_C.closes).where(_is(State.PLANNED), _C.closes > after)
-    return (*firsts.values(), closing.order_by(_C.closes).limit(1))
-
-
-def _is(state: State) -> ColumnElement[bool]:
-    return _C.state == literal(state, _C.state.type, literal_execute=True)
-
-
-def _may_be_sent() -> ColumnElement[bool]:
-    return and_(
-        _is(State.PLANNED),
-        _C.wakes <= _NOW,
-        _C.due <= _NOW,
-        or_(_C.not_before.is_(None), _C.not_before <= _NOW),
-        _C.closes > _NOW,
-    )

@@ -12,8 +12,15 @@ from sqlalchemy import Connection, Select, text
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.ledger.copies import FORMAT
 from pipeline.ledger.migrations import NEWEST
+from pipeline.ledger.queries import (
+    closing_query,
+    due_query,
+    expired_query,
+    open_query,
+    unsettled_query,
+    wake_queries,
+)
 from pipeline.ledger.schema import instant_text
-from pipeline.ledger.sends import closing_query, due_query, expired_query, unsettled_query, wake_queries
 from pipeline.model import State
 from tests.ledger.scene import START, TODAY
 
@@ -24,6 +31,7 @@ HOT = {
     "expire_leases": [expired_query()],
     "close_windows": [closing_query()],
     "next_wake": wake_queries(),
+    "has_open": [open_query()],
 }
 
 
