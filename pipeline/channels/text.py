@@ -26,7 +26,7 @@ _GRAPHEME = regex.compile(r"\X")
 
 def graphemes(text: str) -> int:
     """How many characters a reader sees."""
-    return sum(1 for _ in _GRAPHEME.finditer(text))
+    return len(_GRAPHEME.findall(text))
 
 
 def code_points(text: str) -> int:
@@ -216,8 +216,11 @@ def fit_text(post: Post, limit: int, measure: Measure, unit: str) -> Fit:
     Raises DoesNotFit with the shortest length reached, and whatever `post.text` raises. For a summary of
     thousands of words the search first halves, assuming that a shorter summary makes no longer text.
     """
+    whole = post.text(post.summary)
+    lengths = {0: (whole, measure(whole))}
+    if lengths[0][1] <= limit:
+        return Fit(post, *lengths[0], limit, shortened=False)
     cuts = _cuts(post.summary)
-    lengths: dict[int, tuple[str, int]] = {}
 
     def fits(index: int) -> bool:
         if index not in lengths:
@@ -225,11 +228,11 @@ def fit_text(post: Post, limit: int, measure: Measure, unit: str) -> Fit:
             lengths[index] = text, measure(text)
         return lengths[index][1] <= limit
 
-    first = 0
-    if len(cuts) > _TRY_ALL and not fits(0):
+    first = 1
+    if len(cuts) > _TRY_ALL:
         first = min(bisect_left(range(len(cuts)), x=True, key=fits), len(cuts) - 1)
     for index in range(first, len(cuts)):
         if fits(index):
             text, length = lengths[index]
-            return Fit(post, text, length, limit, shortened=index > 0)
+            return Fit(post, text, length, limit, shortened=True)
     raise DoesNotFit(min(length for _, length in lengths.values()), limit, unit)

@@ -14,7 +14,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
@@ -94,10 +94,13 @@ def cautious(text: str) -> int:
     emoji = _known_emoji(text)
     total, begin = 0, 0
     for start, end in [*links(text), (len(text), len(text))]:
-        total += sum(
-            _EMOJI if match.span() in emoji else _weight(match.group())
-            for match in _GRAPHEME.finditer(text, begin, start)
-        )
+        if emoji:
+            total += sum(
+                _EMOJI if match.span() in emoji else _weight(match.group())
+                for match in _GRAPHEME.finditer(text, begin, start)
+            )
+        else:
+            total += sum(map(_weight, _GRAPHEME.findall(text, begin, start)))
         between = text[begin:start]
         total += (LINK - _SHORTEST_LINK) * _unknown_links(between)
         total += LINK if end > start else 0
@@ -113,6 +116,7 @@ def _known_emoji(text: str) -> set[tuple[int, int]]:
     return {(one["indices"][0], one["indices"][1]) for one in found}
 
 
+@lru_cache(maxsize=10_000)  # texts are made of few different graphemes, and each is weighed many times
 def _weight(text: str) -> int:
     """Of the parts; one that could be an emoji by itself weighs as one."""
     return sum(_EMOJI if _COULD_BE_EMOJI.match(sign) else _plain_weight(ord(sign)) for sign in text)
