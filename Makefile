@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse chaos test coverage proof night real lint format docs lock dist clean
+.PHONY: help setup rehearse chaos bench test coverage proof night real lint format docs lock dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +15,8 @@ N ?= 2000
 SEED ?= 1
 LEDGER ?= sqlite
 BREAK ?=
+# Of `make bench`: the measures, all by default, and its options.
+BENCH ?=
 
 # The first Python found that is recent enough; `make setup PYTHON=/path/to/python3` names another.
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
@@ -56,6 +58,9 @@ rehearse: setup ## Play the whole Sharing Lille campaign on a simulated clock
 
 chaos: setup ## Prove it: kill daemons, break the wire, let the servers count (N, SEED, LEDGER, BREAK)
 	@$(BIN)/python -m tests.chaos.run --deliveries $(N) --seed $(SEED) --ledger $(LEDGER) $(if $(BREAK),--break $(BREAK))
+
+bench: setup ## Measure: each time beside a baseline of the same run (BENCH="plan fit --rounds 9")
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 # The tests of the modules that carry the promises. APART=yes leaves them to `make coverage`.
 GUARDED := tests/ledger \
