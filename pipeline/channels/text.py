@@ -46,10 +46,13 @@ def utf8(text: str) -> int:
 
 # --------------------------------------------------------------------------- links, hashtags, mentions
 
-# A link ends before the punctuation that follows it in a sentence. The look-behinds also keep these linear.
+# A link ends before the punctuation that follows it in a sentence; a bracket that it opened itself, as in
+# `Recyclage_(tri)`, belongs to it. No place can be read in two ways, which keeps these linear.
+_IN_LINK = r"[^\s<>\"«»\u3002\u3001\uFF0C\uFF01\uFF1F\u300C\u300D()]"
+_BRACKETED = rf"\({_IN_LINK}*\)"
 LINK = regex.compile(
     r"(?:https?://|(?<![\p{L}\p{Nd}.-])(?:www\.|(?:[\p{L}\p{Nd}-]+\.)+\p{L}{2,}/))"
-    r"[^\s<>\"«»\u3002\u3001\uFF0C\uFF01\uFF1F\u300C\u300D]*(?<![.,;:!?…)\]}'’”])",
+    rf"(?:(?:{_IN_LINK}|{_BRACKETED}|\((?!{_IN_LINK}*\))|\))*(?:{_BRACKETED}|{_IN_LINK}(?<![.,;:!?…\]}}'’”]))|(?<!\.))",
     regex.IGNORECASE,
 )
 HASHTAG = regex.compile(r"(?<![\p{L}\p{M}\p{Nd}_&/])[#\uFF03][\p{L}\p{M}\p{Nd}_\u200C\u200D]+")

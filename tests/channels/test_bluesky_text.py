@@ -77,6 +77,14 @@ def test_half_a_character_is_a_question_mark():
         ("#2016 # #️⃣ #_", []),
         ("\uff03東京 a#b", [("\uff03東京", "東京")]),
         ("https://example.org/#tag", [("https://example.org/#tag", "https://example.org/#tag")]),
+        ("(https://example.org/b) c", [("https://example.org/b", "https://example.org/b")]),
+        (
+            "https://example.org/Tri_(homonymie)",
+            [("https://example.org/Tri_(homonymie)", "https://example.org/Tri_(homonymie)")],
+        ),
+        ("(voir https://example.org/T_(h)).", [("https://example.org/T_(h)", "https://example.org/T_(h)")]),
+        ("https://example.org/(a)/b)", [("https://example.org/(a)/b", "https://example.org/(a)/b")]),
+        ("https://example.org/a(b.", [("https://example.org/a(b", "https://example.org/a(b")]),
         ("example.org/#tag", []),
         ("https://example.org/?#tag", [("https://example.org/?#tag", "https://example.org/?#tag")]),
         ("https://[::1?#tag", []),  # a link that leads nowhere
