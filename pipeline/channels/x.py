@@ -91,7 +91,11 @@ class X:
 
         The price is that of X's public list for pay-per-use as it was in August 2026. Raises DoesNotFit.
         """
-        cleaned = replace(post, text=lambda summary: x_text.clean(post.text(summary)))
+
+        def text(summary: str) -> str:
+            return x_text.with_whole_links(x_text.clean(post.text(summary)))
+
+        cleaned = replace(post, text=text)
         fitted = fit_text(cleaned, x_text.LIMIT, x_text.cautious, "characters as X counts them")
         price = _PRICE_WITH_LINK if x_text.has_link(fitted.text) else _PRICE
         price += _PRICE_OF_METADATA if post.image else 0

@@ -22,6 +22,9 @@ from urllib.parse import unquote
 
 import regex
 
+from pipeline.addresses import web_address
+from pipeline.channels.text import LINK as LINK_IN_TEXT
+
 LIMIT = 280  # by the published configuration, version 3
 LINK = 23  # what any link weighs
 ALT_LIMIT = 1000
@@ -68,6 +71,23 @@ def clean(text: str) -> str:
 def links(text: str) -> list[tuple[int, int]]:
     """Where the links of a clean text are, by the library's tables: from, to."""
     return [(found["indices"][0], found["indices"][1]) for found in library().extract_urls_with_indices(text)]
+
+
+def with_whole_links(text: str) -> str:
+    """The clean text, with those links in ASCII that X would end at a sign it knows in no address.
+
+    `…/l’atelier` would lead to `…/l`. A link that X reads to its end stays as it is written.
+    """
+    odd = [
+        (match, plain)
+        for match in LINK_IN_TEXT.finditer(text)
+        if (plain := web_address(match.group())) is not None and plain != match.group()
+    ]
+    read = set(links(text)) if odd else set()
+    for match, plain in reversed(odd):
+        if match.span() not in read and links(plain) == [(0, len(plain))]:
+            text = text[: match.start()] + plain + text[match.end() :]
+    return text
 
 
 def has_link(text: str) -> bool:

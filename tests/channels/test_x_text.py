@@ -146,11 +146,11 @@ def check(summary: str) -> None:
     assert fit.text.endswith("\nhttps://example.org/a #Lille")
     assert fit.text == x_text.clean(fit.text)
     if not fit.shortened:
-        assert fit.text == x_text.clean(post.text(summary))
+        assert fit.text == x_text.with_whole_links(x_text.clean(post.text(summary)))
         return
     kept = fit.text.removeprefix("J-9 : ").removesuffix("\nhttps://example.org/a #Lille")
     body = kept.removesuffix("…").rstrip() if kept.endswith("…") else kept
-    full = x_text.clean(post.text(summary)).removeprefix("J-9 : ")
+    full = x_text.with_whole_links(x_text.clean(post.text(summary))).removeprefix("J-9 : ")
     assert full.startswith(body)
     boundaries = {match.end() for match in regex.finditer(r"\X", full)} | {0}
     assert len(body) in boundaries, "cut inside a grapheme"
@@ -187,6 +187,27 @@ def test_what_x_refuses_in_a_text_is_left_out():
     assert fit.text.startswith("Café\nUn projet")
     assert fit.text.endswith("?")
     assert x_text.library().parse_tweet(fit.text).valid
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://example.org/l’atelier", "https://example.org/l%E2%80%99atelier"),
+        ("https://example.org/?q=été&r=1#où", "https://example.org/?q=%C3%A9t%C3%A9&r=1#o%C3%B9"),
+        ("https://example.org/أدوات", "https://example.org/%D8%A3%D8%AF%D9%88%D8%A7%D8%AA"),
+        # What X reads to its end stays as it is written, and so does what it makes no link of either way.
+        ("https://example.org/é-voilà_(œ)", "https://example.org/é-voilà_(œ)"),
+        ("https://example.org/l%E2%80%99atelier", "https://example.org/l%E2%80%99atelier"),
+        ("http://127.0.0.1/l’atelier", "http://127.0.0.1/l’atelier"),
+    ],
+)
+def test_a_link_leads_where_it_was_written_to_lead(written: str, sent: str):
+    post = replace(x_post(x_config()), text=lambda s: f"« {s} » ({written}), puis {written}. #Lille")
+    fit = CHANNEL.fit(post)
+    assert fit.text == x_text.clean(post.text(post.summary)).replace(written, sent)
+    found = [fit.text[begin:end] for begin, end in x_text.links(fit.text)]
+    assert found == ([sent, sent] if sent.startswith("https://example.org/") else [])
+    assert x_text.canonical(fit.text) == x_text.canonical(post.text(post.summary))
 
 
 def test_the_price_is_that_of_the_list():
