@@ -242,6 +242,7 @@ def preview_project(
                 review.entries,
                 review.deliveries(view.campaign.id),
                 [f"{left.entry} has no day: {left.reason}" for left in view.calendar.unplaced],
+                review.releases(view.campaign.id),
             )
             for view in review.views(campaign)
         ]

@@ -18,7 +18,7 @@ from pipeline.checks import OpenChannel
 from pipeline.crowding import crowd_problems
 from pipeline.errors import BrokenEnvironment, WrongUse
 from pipeline.library import cross_problems, read_sources, recorded_plan
-from pipeline.model import Campaign, Delivery, Entry
+from pipeline.model import Campaign, Delivery, Entry, Release
 from pipeline.planning import Plan
 from pipeline.problems import Problem
 from pipeline.report import plan_document
@@ -105,6 +105,12 @@ class Review:
         if self._ledger is None:
             return []
         return self._ledger.deliveries(campaign)
+
+    def releases(self, campaign: str) -> list[Release]:
+        """The campaign's releases as the ledger has them; none without a ledger."""
+        if self._ledger is None:
+            return []
+        return self._ledger.releases(campaign)
 
     def document(self, view: View) -> dict[str, Any]:
         """The campaign's part of `plan --json`."""

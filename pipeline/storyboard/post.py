@@ -120,10 +120,9 @@ class Drawer:
             size = markup.count(len(card.body), "byte")
             inner = line + markup.request(card.body)
             parts.append(markup.disclosure(f"The exact request, {size}", inner, kind="request"))
-        if card.url and urlsplit(card.url).scheme in {"http", "https"}:
-            parts.append(
-                f'<p class="out"><a href="{escape(card.url)}" rel="noreferrer">See it there</a></p>\n'
-            )
+        there = card.url if card.state is not State.DELETED else None
+        if there and urlsplit(there).scheme in {"http", "https"}:
+            parts.append(f'<p class="out"><a href="{escape(there)}" rel="noreferrer">See it there</a></p>\n')
         return f'<footer class="ours">\n{"".join(parts)}</footer>\n'
 
 

@@ -6,7 +6,7 @@ It comes from a plan or from a rehearsal; nothing here knows which, but for `Scr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -77,11 +77,25 @@ def planned(
     entries: Mapping[str, Entry],
     deliveries: Iterable[Delivery],
     notes: Iterable[str] = (),
+    released: Iterable[Release] = (),
 ) -> Story:
-    """A campaign as it is planned, over what the ledger knows of it."""
+    """A campaign as it is planned, over what the ledger knows of it.
+
+    `released` are its releases so far: they stay in the feeds whatever becomes of their files, and one that
+    was retracted never comes back.
+    """
     days = tuple(sorted(slots, key=lambda slot: (slot.date, slot.entry)))
-    releases = tuple(_release(campaign, slot, entries[slot.entry]) for slot in days if slot.entry in entries)
-    return Story(campaign, days, _of(campaign, deliveries), releases, tuple(notes))
+    out = {
+        one.entry.id: replace(one, entry=entries.get(one.entry.id, one.entry))
+        for one in released
+        if one.campaign == campaign.id
+    }
+    ahead = tuple(
+        _release(campaign, slot, entries[slot.entry])
+        for slot in days
+        if slot.entry in entries and slot.entry not in out
+    )
+    return Story(campaign, days, _of(campaign, deliveries), (*out.values(), *ahead), tuple(notes))
 
 
 def played(campaign: Campaign, deliveries: Iterable[Delivery], releases: Iterable[Release]) -> Story:
