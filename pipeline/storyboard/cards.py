@@ -53,7 +53,8 @@ class Card:
     """A post on a channel. `text` and `body` are what is or was sent, None when `problem` says why not.
 
     `left_out` is what fell away of the full text, `length` None for a text sent before an edit. `digest` is
-    that of the planned request, which does not depend on what a server names itself.
+    that of the planned request, which does not depend on what a server names itself, and `alt` what it says
+    of its picture: to most networks that goes beside the request.
     """
 
     key: DeliveryKey
@@ -72,6 +73,7 @@ class Card:
     price: Decimal | None = None
     body: bytes | None = None
     digest: str | None = None
+    alt: str | None = None
     marks: tuple[Mark, ...] = ()
     picture: Image | None = None
     link: LinkCard | None = None
@@ -141,7 +143,8 @@ def _card(
         plain = rendition if sent_on == slot.date else _asked(entry, campaign, config, way, slot.date)[1]
     except (TemplateProblem, DoesNotFit, ChannelError) as error:
         return Card(**told, **(_sent(config, sent) if sent else {"problem": str(error)}))
-    told |= {"digest": plain.digest} | _sent(config, sent or rendition)
+    alt = plain.media[0].alt if plain.media else None
+    told |= {"digest": plain.digest, "alt": alt} | _sent(config, sent or rendition)
     if told["text"] == fit.text:
         told |= {"length": fit.length, "limit": fit.limit, "price": fit.price, "left_out": _left_out(fit)}
     return Card(**told) if told["link"] else Card(**told | {"link": _read_by_network(config, entry, told)})

@@ -32,6 +32,7 @@ class _CardRecord(_Read):
     channel: str
     text: str | None
     digest: str | None
+    alt: str | None = None
     state: str
 
 
@@ -61,6 +62,7 @@ class Old:
     title: str
     text: str | None
     digest: str | None
+    alt: str | None
     state: str
 
 
@@ -151,6 +153,7 @@ def _card(card: Card) -> dict[str, Any]:
         "limit": card.limit,
         "left_out": card.left_out,
         "digest": card.digest,
+        "alt": card.alt,
         "problem": card.problem,
     }
 
@@ -182,7 +185,7 @@ def _cards(read: _Record) -> Iterator[tuple[DeliveryKey, Old]]:
         for day in campaign.days:
             for card in day.cards:
                 key = DeliveryKey(campaign.id, day.entry, card.channel)
-                yield key, Old(day.date, day.title, card.text, card.digest, card.state)
+                yield key, Old(day.date, day.title, card.text, card.digest, card.alt, card.state)
 
 
 def compare(before: Before | None, script: Script, told: Mapping[str, tuple[Day, ...]]) -> Changes:
@@ -208,9 +211,11 @@ def _change(old: Old | None, card: Card, *, states: bool) -> Change:
         return Change(added=True)
     moved = old.date != card.date
     rewritten = old.text != card.text
+    # A picture that came or went changes the request itself; older records do not know the words.
+    reworded = None not in (old.alt, card.alt) and old.alt != card.alt
     return Change(
         moved_from=old.date if moved else None,
         old_text=(old.text or "") if rewritten else None,
-        request=not moved and not rewritten and old.digest != card.digest,
+        request=not moved and not rewritten and (reworded or old.digest != card.digest),
         old_state=old.state if states and old.state != card.state else None,
     )

@@ -107,6 +107,24 @@ def test_another_picture_is_marked_although_the_text_is_the_same(lille, draw):
     assert badges(page.card("c-ma-bulle", "mastodon")) == []
 
 
+def test_another_alternative_text_is_marked_on_every_channel_that_sends_it(lille, draw):
+    draw()
+    lille.rewrite(lille.entry("ouistock"), "image_alt: .*", 'image_alt: "Une autre description"')
+    drawn = draw()
+    assert drawn.changes.counts()["request"] == 2
+    for channel in ("mastodon", "outbox"):
+        assert badges(Page(drawn.page).card("ouistock", channel)) == ["picture or card changed"]
+    assert draw().changes.cards == {}
+
+
+def test_a_record_from_before_alternative_texts_were_kept_marks_none(lille, draw, tmp_path):
+    record = json.loads(draw().record)
+    for card in (card for day in record["campaigns"][0]["days"] for card in day["cards"]):
+        del card["alt"]
+    (tmp_path / "older.json").write_text(json.dumps(record))
+    assert draw(against=tmp_path / "older.json").changes.cards == {}
+
+
 def test_a_plan_and_a_rehearsal_of_the_same_files_do_not_differ(lille, draw, tmp_path):
     draw()
     record = tmp_path / "storyboard/storyboard.json"
@@ -152,7 +170,19 @@ def test_the_record_is_sorted_out_for_machines(draw, tmp_path):
     card = day["cards"][0]
     assert card["text"].startswith("J-10 avant Sharing Lille")
     assert set(card) == {
-        *("channel", "network", "due", "state", "text", "length", "limit", "left_out", "digest", "problem")
+        *(
+            "channel",
+            "network",
+            "due",
+            "state",
+            "text",
+            "length",
+            "limit",
+            "left_out",
+            "digest",
+            "alt",
+            "problem",
+        )
     }
 
 
