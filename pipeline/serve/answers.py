@@ -32,6 +32,14 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _POLICY_SVG = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+# For readers that run in a browser. What gets them a 304, they may send only once they are told so.
+ANYBODY = {"access-control-allow-origin": "*", "access-control-expose-headers": "ETag, Link"}
+PREFLIGHT = {
+    **ANYBODY,
+    "access-control-allow-methods": "GET, HEAD",
+    "access-control-allow-headers": "If-Modified-Since, If-None-Match, Range",
+    "access-control-max-age": "86400",
+}
 SECURITY = {
     "content-security-policy": _POLICY,
     # Feeds and pictures are there to be shown by others' readers and pages.
@@ -64,7 +72,7 @@ def answer(version: Version, method: str, asked: Headers, now: datetime) -> Answ
         "cache-control": _cache_control(version),
         "content-type": XML if shown_as_page else version.kind.mime,
         "accept-ranges": "bytes",
-        "access-control-allow-origin": "*",  # for readers that run in a browser
+        **ANYBODY,
         **_vary(version),
         **_last_modified(version, now),
         **_links(version),
@@ -80,7 +88,7 @@ def answer(version: Version, method: str, asked: Headers, now: datetime) -> Answ
 _KEPT_WITHOUT_BODY = frozenset(
     (
         *("etag", "cache-control", "vary", "last-modified", "link"),
-        *("content-security-policy", "access-control-allow-origin"),
+        *("content-security-policy", *ANYBODY),
     )
 )
 

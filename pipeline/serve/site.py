@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.serve.answers import SECURITY, Answer, answer
+from pipeline.serve.answers import ANYBODY, PREFLIGHT, SECURITY, Answer, answer
 from pipeline.serve.bodies import Pieces, from_disk, slices
 from pipeline.serve.encoded import Encoded
 from pipeline.serve.files import Folder, Public, Unsteady, Version
@@ -30,6 +30,7 @@ from pipeline.serve.watch import Watch
 log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD")
+ALLOWED = "GET, HEAD, OPTIONS"
 LONGEST_TARGET = 2048  # bytes of path and query
 LONGEST_HEAD = 16 * 1024  # bytes of a request's headers
 READERS = 4  # files looked at side by side; more would only read the same new version more often
@@ -74,8 +75,10 @@ class Site:
         await application(scope, receive, finish)
 
     async def _answer(self, scope: Scope) -> ASGIApp:
+        if scope["method"] == "OPTIONS":
+            return Response(None, HTTPStatus.NO_CONTENT, {"allow": ALLOWED, **PREFLIGHT})
         if scope["method"] not in METHODS:
-            return _plain(HTTPStatus.METHOD_NOT_ALLOWED, {"allow": ", ".join(METHODS)})
+            return _plain(HTTPStatus.METHOD_NOT_ALLOWED, {"allow": ALLOWED})
         if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_TARGET:
             return _plain(HTTPStatus.REQUEST_URI_TOO_LONG)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEAD:
@@ -86,7 +89,7 @@ class Site:
             return self._metrics(Headers(scope=scope))
         found = await anyio.to_thread.run_sync(self._public.find, scope["path"], limiter=self._readers)
         if found is None:
-            return _plain(HTTPStatus.NOT_FOUND, {"cache-control": "no-cache"})
+            return _plain(HTTPStatus.NOT_FOUND, {"cache-control": "no-cache", **ANYBODY})
         if isinstance(found, Folder):
             # Only the path: a name from the Host header would send readers wherever it says.
             return _plain(HTTPStatus.PERMANENT_REDIRECT, {"location": quote(scope["path"]) + "/"})

@@ -11,7 +11,7 @@ import pytest
 from pipeline.feeds import landing, rss_atom, style
 from tests.feeds import scene
 from tests.feeds.test_landing import DOCUMENT, FEEDS
-from tests.serve.site import STYLE_SHEET, Site
+from tests.serve.site import JSON_FEED, STYLE_SHEET, Site, served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -93,3 +93,21 @@ def test_a_raw_feed_is_readable_and_shows_no_stray_text(site: Site, browser, nam
         "category",
     } & set(shown)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_reader_on_another_site_polls_as_readers_should(site: Site, browser, tmp_path):
+    site.write("feed.json", JSON_FEED)
+    with served(tmp_path / "other") as other:
+        page = browser.new_page(bypass_csp=True)  # our own policy lets no page of ours fetch
+        other.write("reader/index.html", b"<title>A reader</title>")
+        page.goto(f"{other.server.url}reader/")
+        ask = """async ([url, headers]) => {
+            const reply = await fetch(url, {headers, cache: 'no-store'});
+            return [reply.status, reply.headers.get('etag')];
+        }"""
+        url = f"{site.server.url}feed.json"
+        status, etag = page.evaluate(ask, [url, {}])
+        assert status == 200
+        assert etag is not None
+        assert page.evaluate(ask, [url, {"If-None-Match": etag}])[0] == 304
+        assert page.evaluate(ask, [f"{url}x", {}])[0] == 404

@@ -347,7 +347,25 @@ def test_pictures_named_by_their_bytes_are_kept_for_ever_and_nothing_else(site: 
 
 def test_readers_in_a_browser_may_read_feeds(site: Site):
     site.write("feed.json", JSON_FEED)
-    assert site.get("/feed.json").headers["access-control-allow-origin"] == "*"
+    for target in ("/feed.json", "/missing.json"):
+        assert site.get(target).headers["access-control-allow-origin"] == "*"
+    fresh = site.get("/feed.json", If_None_Match=site.get("/feed.json").headers["etag"])
+    assert (fresh.status, fresh.headers["access-control-expose-headers"]) == (304, "ETag, Link")
+
+
+def test_readers_in_a_browser_may_ask_whether_a_feed_has_changed(site: Site):
+    site.write("feed.json", JSON_FEED)
+    asked = {"Origin": "https://reader.example", "Access_Control_Request_Method": "GET"}
+    reply = site.get("/feed.json", "OPTIONS", **asked, Access_Control_Request_Headers="if-none-match")
+    assert (reply.status, reply.body, reply.headers["allow"]) == (204, b"", "GET, HEAD, OPTIONS")
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert "If-None-Match" in reply.headers["access-control-allow-headers"]
+    assert reply.headers["access-control-allow-methods"] == "GET, HEAD"
+
+
+def test_no_page_of_others_may_read_health_or_metrics(site: Site):
+    for target in ("/healthz", "/metrics"):
+        assert "access-control-allow-origin" not in site.get(target, Origin="https://other.example").headers
 
 
 def test_the_landing_page_is_served_as_it_is(site: Site):
@@ -371,12 +389,12 @@ def test_a_folder_with_an_odd_name_is_led_to(site: Site):
 # --------------------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "PATCH", "BREW"])
 def test_only_reading_is_allowed(site: Site, method):
     site.write("feed.xml", RSS)
     for target in ("/feed.xml", "/healthz", "/missing"):
         reply = site.get(target, method, Content_Length="0")
-        assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")
+        assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 @pytest.mark.parametrize(
