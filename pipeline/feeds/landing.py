@@ -89,8 +89,8 @@ def page(document: FeedDocument, feeds: Sequence[FeedLink], *, zone: tzinfo = UT
 <body>
 <main>
 <header>
-<h1>{_text(document.title, document.language)}</h1>
-<p class="lead">{_text(document.description, document.language)}</p>
+<h1 dir="auto">{_text(document.title, document.language)}</h1>
+<p class="lead" dir="auto">{_text(document.description, document.language)}</p>
 <p{own}>{_link(document.link, words.about)}</p>
 </header>
 {_subscribe(feeds, home, words, own)}<section>
@@ -198,14 +198,15 @@ def _entries(document: FeedDocument, words: Words, zone: tzinfo, own: str) -> st
 def _entry(document: FeedDocument, entry: FeedEntry, words: Words, zone: tzinfo) -> str:
     fragment = escape(anchor(entry))
     day = _day(entry.published, words, zone)
+    turned = words.turned_in(document.language)
     place = (
-        f'<p class="quiet">{words.place} <span dir="auto">{escape(entry.place)}</span></p>\n'
+        f'<p class="quiet"{turned}>{words.place} <span dir="auto">{escape(entry.place)}</span></p>\n'
         if entry.place
         else ""
     )
     return (
         f'<li><article id="{fragment}"{_language(document, entry)}>\n'
-        f'<a class="quiet" href="#{fragment}" lang="{words.language}">{day}</a>\n'
+        f'<a class="quiet" href="#{fragment}" lang="{words.language}"{turned}>{day}</a>\n'
         f'<h3 dir="auto">{_link(entry.url, bound(entry.title, entry.language))}</h3>\n'
         f"{_figure(entry.image)}"
         f'<p dir="auto">{_text(entry.summary, entry.language)}</p>\n{place}'

@@ -26,8 +26,15 @@ class Words:
     first_of_month: str
 
     def marked_in(self, language: str) -> str:
-        """The `lang` attribute these words need within text of that language; empty when they need none."""
-        return "" if _primary(language) == self.language else f' lang="{self.language}"'
+        """The attributes these words need within text of that language; empty when they need none."""
+        if _primary(language) == self.language:
+            return ""
+        return f' lang="{self.language}"{self.turned_in(language)}'
+
+    def turned_in(self, language: str) -> str:
+        """The `dir` attribute these words need in text that runs the other way: else points stand first."""
+        own = direction(self.language)
+        return "" if direction(language) == own else f' dir="{own}"'
 
     def day(self, day: date) -> str:
         """The day in words."""

@@ -124,6 +124,19 @@ def test_the_pages_own_words_follow_the_language(language, words, own, direction
     assert (heading.text, heading.get("lang")) == (words, own)
 
 
+@pytest.mark.parametrize(("language", "turned"), [("ar", "ltr"), ("de", None), ("fr", None)])
+def test_words_that_run_the_other_way_than_the_page_say_so(language, turned):
+    for tree in (
+        read(replace(DOCUMENT, language=language)),
+        read(replace(EMPTY, language=language)),
+    ):
+        own = tree.xpath("//h2 | //section[@class='feeds']/p | //p[@class='quiet'] | //article/a")
+        assert len(own) >= 4
+        assert {element.get("dir") for element in own} == {turned}
+        (title,), (lead,) = tree.xpath("//h1"), tree.xpath("//p[@class='lead']")
+        assert (title.get("dir"), lead.get("dir")) == ("auto", "auto")
+
+
 def test_french_signs_stay_on_the_line_of_their_word():
     tree = read(DOCUMENT)
     assert tree.xpath("string(//h1)") == "Lille, ville collaborative\u00a0: 3 projets"
