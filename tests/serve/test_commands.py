@@ -63,6 +63,17 @@ def test_what_has_been_written_is_served_without_a_daemon(project: Project):
         assert "Traceback" not in process.said()
 
 
+def test_it_says_where_the_pages_are(project: Project):
+    project.campaign("a", campaign_id="roubaix")
+    assert processes.pipeline(project.root, "tick").returncode == 0
+    with serve(project) as (process, url):
+        process.until(lambda: "roubaix" in process.said(), "the pages to be named")
+        told = re.findall(r"^  (http://\S+)$", process.said(), re.MULTILINE)
+        assert told == [f"{url}lille/", f"{url}roubaix/"]
+        for page in told:
+            assert requests.get(page, timeout=20).headers["content-type"] == "text/html; charset=utf-8"
+
+
 def test_it_writes_nothing_and_makes_no_ledger(project: Project):
     before = sorted(project.root.rglob("*"))
     with serve(project) as (process, url):
