@@ -108,7 +108,7 @@ padding:0 .5rem;font-size:.8125rem;line-height:1.3;hyphens:auto}
 .slot .name,.event b{position:absolute;width:1px;height:1px;padding:0;overflow:hidden;clip-path:inset(50%)}
 .channels th,.channels td{padding:.4rem .3rem;font-size:.8125rem}
 .channels :is(th,td):nth-child(n+5){display:none}
-.tiles{grid-template-columns:repeat(3,1fr)}.tiles li{padding:.5rem .75rem}}
+.tiles{grid-template-columns:repeat(auto-fit,minmax(min(100%,6.75rem),1fr))}.tiles li{padding:.5rem .75rem}}
 @media (max-width:24rem){.channels :is(th,td):nth-child(3){display:none}}
 """
 

@@ -66,8 +66,9 @@ def boards(tmp_path_factory):
 class Opened:
     """A page that was opened, with whatever it complained of or asked for."""
 
-    def __init__(self, browser, path, *, width=1280, scheme="light", scripts=True):
+    def __init__(self, browser, path, *, width=1280, scheme="light", scripts=True, **options):
         self.context = browser.new_context(
+            **options,
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
             java_script_enabled=scripts,
@@ -101,6 +102,23 @@ def test_it_opens_quietly_and_nothing_runs_over_the_edge(browser, boards, board,
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
         assert opened.said == []
         assert [url for url in opened.asked if not url.startswith("data:")] == [boards[board].as_uri()]
+
+
+@pytest.mark.parametrize("size", ["100%", "200%"])
+@pytest.mark.parametrize("width", [320, 390])
+def test_no_word_at_a_glance_is_broken_or_runs_out_of_its_tile(browser, boards, width, size):
+    with Opened(browser, boards["bad"], width=width, bypass_csp=True) as opened:
+        opened.page.add_style_tag(content=f"html{{font-size:{size}}}")
+        tiles = opened.page.evaluate(
+            """() => [...document.querySelectorAll('.tiles li')].map(tile => {
+                const words = document.createRange();
+                words.selectNodeContents(tile.lastChild);
+                const shown = [...words.getClientRects()];
+                return [shown.length, Math.max(...shown.map(one => one.right)) <= innerWidth];
+            })"""
+        )
+        assert len(tiles) > 4
+        assert tiles == [[1, True]] * len(tiles)
 
 
 @pytest.mark.parametrize("board", ["calm", "bad"])
