@@ -42,6 +42,7 @@ def preview_command(
     Nothing is sent or asked, and no credentials are needed. Exit status 1 when a file has a problem.
     """
     from pipeline.storyboard import PAGE_FILE
+    from pipeline.storyboard.markup import count
 
     out = (out or settings.root / "preview").resolve()
     drawn, problems = app.preview_project(settings, out, campaign=campaign, against=against)
@@ -53,7 +54,8 @@ def preview_command(
         for name, days in drawn.days.items():
             posts = sum(len(day.cards) for day in days)
             shortened = sum(bool(card.left_out) for day in days for card in day.cards)
-            click.echo(f"{name}: {len(days)} days, {posts} posts, {shortened} shortened")
+            amounts = f"{count(len(days), 'day')}, {count(posts, 'post')}"
+            click.echo(f"{name}: {amounts}, {shortened} shortened")
         if counts is not None:
             told = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
             click.echo(f"Since the last storyboard: {told or 'nothing is new'}")

@@ -21,6 +21,13 @@ def test_it_draws_into_its_own_folder_and_says_where(lille):
     assert len(Page(page).cards("x")) == 10
 
 
+def test_one_of_something_is_called_one(lille):
+    lille.rewrite(lille.campaign, r"(?m)^entries:\n(  - .*\n)+", "entries: [ouistock]\n")
+    lille.rewrite(lille.campaign, r"(?m)^  x: \{\}\n", "")
+    ran = run("preview", "--root", lille.root)
+    assert "sharing-lille: 1 day, 1 post, 0 shortened" in ran.out
+
+
 def test_it_sends_nothing_and_makes_no_ledger(lille):
     run("preview", "--root", lille.root)
     assert {path.name for path in lille.root.iterdir()} == {"content", "schedules", "preview"}
