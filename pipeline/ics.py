@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone
 
+from pipeline.addresses import web_address
 from pipeline.days import days_left, slot_due
 from pipeline.model import Campaign, Entry, Release, Slot
 from pipeline.model import Event as CampaignEvent
@@ -88,7 +89,7 @@ def _slot(
     happening.add("summary", f"J-{slot.days_left} {title}")
     if url is not None:
         happening.add("description", f"{summary}\n{url}")
-        happening.add("url", url)
+        happening.add("url", web_address(url) or url)  # a URI: programs drop one with accents
     return bytes(happening.to_ical())
 
 
@@ -104,5 +105,5 @@ def _the_event(event: CampaignEvent, uid: str) -> bytes:
     if event.place:
         happening.add("location", event.place)
     if event.url:
-        happening.add("url", event.url)
+        happening.add("url", web_address(event.url) or event.url)
     return bytes(happening.to_ical())

@@ -195,6 +195,16 @@ def test_the_zone_of_the_calendar_says_when_clocks_change(lille, tmp_path):
     assert "DTSTART;TZID=Europe/Paris:20160411T090000" in lines
 
 
+def test_addresses_with_accents_are_uris_in_the_calendar(lille, tmp_path):
+    path = lille / "content/ouistock.md"
+    path.write_text(re.sub(r"(?m)^url: .*", "url: https://example.org/é?a=ñ", path.read_text()))
+    run("plan", "sharing-lille", "--ics", tmp_path / "c.ics", "--root", lille)
+    events = Calendar.from_ical((tmp_path / "c.ics").read_bytes()).walk("VEVENT")
+    (event,) = [one for one in events if "ouistock" in one["uid"]]
+    assert event["url"] == "https://example.org/%C3%A9?a=%C3%B1"
+    assert "https://example.org/é?a=ñ" in event["description"]
+
+
 def test_one_calendar_file_is_one_campaign(project, tmp_path):
     shutil.copy(project.root / "schedules/fete.yaml", project.root / "schedules/autre.yaml")
     assert "Name the campaign" in project.run("plan --ics", tmp_path / "c.ics", status=2).err
