@@ -337,10 +337,10 @@ def _placing(was: Delivery, target: Create, campaign: Campaign, plan: Plan, now:
         # Once its instant has come it keeps it: a person's retry, or a wait the network asked for.
         same = (was.date, was.due, was.closes) == (target.date, target.due, target.closes)
         return None if same or was.due <= now else _Placing(None)
+    if was.state is State.CANCELLED and was.reason == WITHDRAWN_REASON and now < target.closes:
+        return _Placing(Event.RESTORED)  # late, if its file was away while its instant came
     if target.due <= now:
         return None
-    if was.state is State.CANCELLED and was.reason == WITHDRAWN_REASON:
-        return _Placing(Event.RESTORED)
     moved = (
         was.state is State.MISSED
         and campaign.posting.missed is MissedPolicy.MOVE

@@ -266,6 +266,35 @@ BROKEN = {
 }
 
 
+def test_a_campaign_whose_file_was_away_while_a_slot_came_due_still_posts_it(pipeline, project, clock):
+    path = project.root / "schedules" / "lille.yaml"
+    text = path.read_bytes()
+    path.unlink()
+    clock.sleep_until(DUE)
+    pipeline.tick()
+    assert states(pipeline) == {"a": State.CANCELLED, "b": State.CANCELLED}
+    project.write("schedules/lille.yaml", text)
+    clock.sleep_until(DUE + 6 * HOUR - SECOND)
+    assert pipeline.tick().released == (("lille", "a"),)
+    assert states(pipeline) == {"a": State.PUBLISHED, "b": State.PLANNED}
+    assert project.posts() == ["lille/a/outbox"]
+
+
+def test_a_campaign_whose_file_was_away_for_a_whole_window_gives_the_entry_a_free_day(
+    pipeline, project, clock
+):
+    (project.root / "schedules" / "lille.yaml").unlink()
+    pipeline.tick()
+    clock.sleep_until(DUE + 6 * HOUR)
+    pipeline.tick()
+    project.campaign("a", "b", due=DUE + DAY)
+    pipeline.tick()
+    assert days(pipeline) == {"a": 12, "b": 13}
+    clock.sleep_until(DUE + DAY)
+    pipeline.tick()
+    assert project.posts() == ["lille/a/outbox"]
+
+
 @pytest.mark.parametrize("path", BROKEN)
 def test_a_broken_edit_does_not_stop_the_campaign(pipeline, project, clock, path):
     good = (project.root / path).read_bytes()

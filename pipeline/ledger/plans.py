@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.delivery import WITHDRAWN_REASON, Change, Create, Event, Place, Withdraw
@@ -113,13 +113,17 @@ class Plans(Room):
         )
 
     def slots(self, campaign: str) -> dict[str, SlotRecord]:
-        """The slots of the last applied plan with what became of them, by entry, in order of date."""
+        """The slots of the last applied plan with what became of them, by entry, in order of date.
+
+        What the plan itself withdrew counts for nothing: it comes back with its file.
+        """
         d, r = deliveries.c, releases.c
+        counts = or_(d.state != State.CANCELLED, d.reason.is_distinct_from(WITHDRAWN_REASON))
         with self._database.reading() as connection:
             found = _slots(connection, campaign)
             states = connection.execute(
                 select(d.entry, d.state, func.max(d.closes))
-                .where(d.campaign == campaign)
+                .where(d.campaign == campaign, counts)
                 .group_by(d.entry, d.state)
             ).all()
             released = set(connection.scalars(select(r.entry).where(r.campaign == campaign)))
