@@ -21,6 +21,7 @@ from pipeline.errors import BrokenEnvironment
 from pipeline.model import Campaign, Entry, State
 from pipeline.planning import Plan, plan
 from pipeline.problems import Problem, Severity, has_errors
+from pipeline.renamed import renamed_problems
 from pipeline.source import Marks, Parsed, read_text
 
 if TYPE_CHECKING:
@@ -179,7 +180,9 @@ class LibraryReader:
         if self._library is None:
             self._refuse_stranger(sources, good)  # before anything is remembered or withdrawn
         judged = self._judge(sources)
+        renamed = renamed_problems(sources, self._ledger, now)
         problems = [
+            *renamed,
             *sources.problems(),
             *_shared_problems(sources),
             *(p for per in judged.values() for p in per),
@@ -193,7 +196,12 @@ class LibraryReader:
             [path for path in good if path not in self._files and path not in hidden],
             now,
         )
-        return self._library_of(sources, {path: good[path] for path in stale}, tuple(sorted(set(problems))))
+        waiting = {problem.path for problem in renamed}
+        usable = Sources(
+            {path: e for path, e in sources.entries.items() if path not in waiting}, sources.campaigns
+        )
+        last_good = {path: good[path] for path in stale - waiting}
+        return self._library_of(usable, last_good, tuple(sorted(set(problems))))
 
     def _refuse_unmounted(self, seen: Mapping[str, Stamp], good: Mapping[str, str]) -> None:
         """Raises BrokenEnvironment when a folder that held several files holds nothing at all.

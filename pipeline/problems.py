@@ -58,6 +58,7 @@ CODES = {
     "E308": "an option does not belong to the network",
     "E309": "two files claim the same campaign id",
     "E310": "an account would post more in a day than its network allows",
+    "E311": "an entry went out already under another id",
     # texts
     "E401": "a template cannot be parsed",
     "E402": "a template cannot be filled in",

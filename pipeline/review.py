@@ -21,6 +21,7 @@ from pipeline.library import cross_problems, read_sources, recorded_plan
 from pipeline.model import Campaign, Delivery, Entry, Release
 from pipeline.planning import Plan
 from pipeline.problems import Problem
+from pipeline.renamed import renamed_problems
 from pipeline.report import plan_document
 from pipeline.source import Marks, Parsed
 from pipeline.source.values import YEARS
@@ -55,7 +56,13 @@ class Review:
                     f"the folder {root / folder} is gone", hint="Put it back, or give --root."
                 )
         self._sources = read_sources(root)
-        self.entries: Mapping[str, Entry] = _values(self._sources.by_entry_id())
+        self._renamed = [] if ledger is None else renamed_problems(self._sources, ledger, now)
+        waiting = {problem.path for problem in self._renamed}
+        self.entries: Mapping[str, Entry] = {
+            name: entry
+            for name, entry in _values(self._sources.by_entry_id()).items()
+            if entry.path not in waiting
+        }
         self.campaigns: Mapping[str, Campaign] = _values(self._sources.by_campaign_id())
 
     def problems(self, *, calendars: bool = True, pictures: bool = False) -> list[Problem]:
@@ -63,7 +70,11 @@ class Review:
 
         `pictures` decodes every picture too.
         """
-        found = [*self._sources.problems(), *cross_problems(self._sources, self._open_channel)]
+        found = [
+            *self._sources.problems(),
+            *self._renamed,
+            *cross_problems(self._sources, self._open_channel),
+        ]
         if pictures:
             found += checks.picture_problems(self._sources, self._root)
         if calendars:

@@ -266,6 +266,43 @@ BROKEN = {
 }
 
 
+def test_a_renamed_file_of_a_released_entry_does_not_go_out_again(pipeline, project, clock):
+    clock.sleep_until(DUE)
+    pipeline.tick()
+    project.campaign("a-neuf", "a", "b", due=DUE, late="6h")
+    (project.root / "content/a.md").rename(project.root / "content/a-neuf.md")
+    report = pipeline.tick()
+    told = [problem for problem in report.problems if problem.code == "E311"]
+    assert [(problem.path, problem.line) for problem in told] == [("content/a-neuf.md", 2)]
+    assert "`id: a`" in told[0].hint
+    assert states(pipeline) == {"a": State.PUBLISHED, "b": State.PLANNED}
+    clock.sleep_until(DUE + DAY)
+    pipeline.tick()
+    assert project.posts() == ["lille/a/outbox", "lille/b/outbox"]
+    assert project.feed_titles() == ["Projet b", "Projet a"]
+
+
+def test_a_renamed_file_that_keeps_its_id_is_the_same_entry(pipeline, project, clock):
+    clock.sleep_until(DUE)
+    pipeline.tick()
+    project.entry("a", id="a", title="Un titre corrigé")
+    (project.root / "content/a.md").rename(project.root / "content/a-neuf.md")
+    assert pipeline.tick().problems == ()
+    assert project.feed_titles() == ["Un titre corrigé"]
+    assert states(pipeline) == {"a": State.PUBLISHED, "b": State.PLANNED}
+
+
+def test_another_entry_about_the_same_page_goes_out(pipeline, project, clock):
+    clock.sleep_until(DUE)
+    pipeline.tick()
+    (project.root / "content/a.md").unlink()
+    project.entry("b", url="https://example.org/a", summary="Un autre projet.")
+    pipeline.tick()
+    clock.sleep_until(DUE + DAY)
+    pipeline.tick()
+    assert project.posts() == ["lille/a/outbox", "lille/b/outbox"]
+
+
 def test_a_campaign_whose_file_was_away_while_a_slot_came_due_still_posts_it(pipeline, project, clock):
     path = project.root / "schedules" / "lille.yaml"
     text = path.read_bytes()
