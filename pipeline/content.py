@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import unicodedata
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -229,9 +230,32 @@ def place_image(root: Path, entry: Entry) -> Entry:
         return entry
     written = posixpath.relpath(entry.image.path, posixpath.dirname(entry.path))
     for candidate in _candidates(entry.path, written):
-        if _is_file(root / candidate):
-            return replace(entry, image=replace(entry.image, path=candidate))
+        if (found := _on_disk(root, candidate)) is not None:
+            return replace(entry, image=replace(entry.image, path=found))
     return entry
+
+
+def _on_disk(root: Path, candidate: str) -> str | None:
+    """The path of the file as the disk spells it: `é` may be one character there, or two; None if it is gone.
+
+    A name that came from a Mac or out of an archive is often in Unicode's decomposed form, which nobody can
+    see, while what editors type is composed.
+    """
+    if _is_file(root / candidate):
+        return candidate
+    if candidate.isascii():
+        return None
+    place = ""
+    for part in candidate.split("/"):
+        try:
+            names = [other.name for other in (root / place).iterdir()]
+        except OSError:
+            return None
+        alike = [name for name in names if unicodedata.normalize("NFC", name) == part]
+        if not alike:
+            return None
+        place = posixpath.join(place, part if part in names else min(alike))
+    return place if _is_file(root / place) else None
 
 
 def _is_file(path: Path) -> bool:
@@ -251,7 +275,7 @@ def check_image(root: Path, entry: Entry, marks: Marks) -> list[Problem]:
         inside = os.path.realpath(path).startswith(os.path.realpath(root / FOLDER) + os.sep)
         if not (inside and path.is_file()):
             message = f"`image` is not a file in `content/`: {quoted(entry.image.path)}"
-            return [Problem(entry.path, line_, column, "E202", message, _neighbour(path))]
+            return [Problem(entry.path, line_, column, "E202", message, _where_to(path, inside=inside))]
         with path.open("rb") as stream:
             start = stream.read(16)
     except (OSError, ValueError) as error:
@@ -270,6 +294,17 @@ def _candidates(path: str, written: str) -> list[str]:
     places = (posixpath.dirname(path), FOLDER, "")
     paths = [posixpath.normpath(posixpath.join(place, written)) for place in places]
     return [candidate for candidate in dict.fromkeys(paths) if candidate.startswith(FOLDER + "/")]
+
+
+def _where_to(path: Path, *, inside: bool) -> str:
+    """What to do about a path that is no file in `content/`."""
+    if not inside:
+        return "A link leads out of `content/`: put the picture itself there."
+    if path.is_symlink():
+        return "This is a link to nowhere: put the picture itself there."
+    if path.is_dir():
+        return "This is a folder: write the path of the picture in it."
+    return _neighbour(path)
 
 
 def _neighbour(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import unicodedata
 from datetime import date
 from pathlib import Path
 
@@ -318,6 +319,33 @@ def test_an_image_that_is_missing_a_folder_or_behind_a_link_out_of_content_is_re
         "x/y.png",
     ):
         assert with_image(tmp_path, name)[1] == ["E202"], name
+
+
+DECOMPOSED = unicodedata.normalize("NFD", "été/à vélo.png")
+
+
+@pytest.mark.parametrize("written", [DECOMPOSED, unicodedata.normalize("NFC", DECOMPOSED)])
+def test_an_image_whose_name_is_decomposed_on_the_disk_is_found(tmp_path: Path, written: str):
+    put(tmp_path, f"content/{DECOMPOSED}")
+    placed, problems = with_image(tmp_path, written)
+    assert problems == []
+    assert placed.image is not None
+    assert placed.image.path == f"content/{DECOMPOSED}"
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("out.png", "leads out of"), ("loop.png", "link to nowhere"), ("folder.png", "is a folder")],
+)
+def test_an_image_that_is_there_but_of_no_use_is_not_proposed_again(tmp_path: Path, written: str, hint: str):
+    put(tmp_path, "secret.png")
+    (tmp_path / "content/2016/folder.png").mkdir(parents=True)
+    (tmp_path / "content/2016/out.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "content/2016/loop.png").symlink_to("loop.png")
+    with_image(tmp_path, written)
+    (problem,) = read_entry(tmp_path, "content/2016/oui.md").problems
+    assert hint in problem.hint
+    assert "Did you mean" not in problem.hint
 
 
 @pytest.mark.parametrize(
