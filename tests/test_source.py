@@ -131,6 +131,32 @@ def test_a_colon_in_a_text_does_not_hide_the_problems_below_it():
     assert document.data == {"a": "b : c : d", "e": "f: g", "h": "i"}
 
 
+@LOADERS
+@pytest.mark.parametrize("typed", ["title\u00a0: OuiStock", "title\u202f: OuiStock", "ti\u200btle: OuiStock"])
+def test_a_space_that_nobody_sees_in_a_key_is_named_and_the_key_is_read(typed: str, loader: object):
+    document = read_mapping("a.yaml", f"{typed}\nurl: x\n", loader=loader)
+    (problem,) = document.problems
+    assert (problem.line, problem.column, problem.code) == (1, 1, "E102")
+    assert "U+2" in problem.message or "U+00A0 (no-break space)" in problem.message
+    assert problem.hint == "Type it again: `title: …`."
+    assert document.data == {"title": "OuiStock", "url": "x"}
+
+
+@LOADERS
+@pytest.mark.parametrize("rest", ["", "\nurl: x"])
+@pytest.mark.parametrize(("sign", "column"), [(":\u00a0", 7), (":\u202f", 7), ("\uff1a", 6)])
+def test_a_colon_that_is_none_is_named_where_it_stands(sign: str, column: int, rest: str, loader: object):
+    document = read_mapping("a.yaml", f"lang: fr\ntitle{sign}OuiStock{rest}\n", loader=loader)
+    assert where(document) == [(2, column, "E004")]
+    assert document.problems[0].hint == "Type it again: `title: …`."
+
+
+def test_a_no_break_space_in_a_text_of_several_lines_is_not_taken_for_a_colon():
+    document = read("summary: Bonjour\n  monde\u00a0! Oui\n  encore: là\n")
+    assert "colon" in document.problems[0].message
+    assert "U+00A0" not in document.problems[0].message
+
+
 def test_the_first_of_two_equal_keys_stands():
     document = read("a: {b: 1, b: 2}\na: {b: 3, c: 4}\n")
     assert where(document) == [(1, 11, "E005"), (2, 1, "E005")]

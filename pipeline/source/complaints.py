@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.source.text import HIDDEN, called
+
 
 class Broken(Exception):
     """The YAML cannot be read as it stands; `offset` counts from its beginning.
@@ -38,6 +40,7 @@ def refuse_magic(event: Any, offset: int) -> None:
         raise Broken(offset, f"an unquoted value cannot begin with `{sign}`", hint)
 
 
+_ODD_COLON = re.compile(rf"[ ]*(?:- )?(?P<key>[\w.-]+)(?::{HIDDEN.pattern}|\uff1a)")
 _QUOTES = "Put quotes around the value."
 _EXPLANATIONS = (
     # (part of the parser's words, whether it is where the construct begins that counts, message, hint)
@@ -70,6 +73,8 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Broken:
     if "\t" in indent.group():
         hint = "Indent with spaces."
         return Broken(start + indent.group().index("\t"), "a tab cannot indent YAML", hint)
+    if ("mapping values" in words or "simple key" in words) and (odd := _odd_colon(text, start)):
+        return odd
     if "mapping values" in words:
         return _colon(at, start, line, before)
     if "cannot start any token" in words or "anchor" in words or "alias" in words or "tag" in words:
@@ -83,6 +88,18 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Broken:
         return Broken(at, "the text goes on after its closing quotation mark", hint)
     hint = "Keys of one level begin in the same column, as `key: value`."
     return Broken(at, "this line does not fit what stands above it", hint)
+
+
+def _odd_colon(text: str, start: int) -> Broken | None:
+    """A colon that is none to YAML, in the line above the complaint or in its own line."""
+    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    for begin in (above, start):
+        match = _ODD_COLON.match(text, begin)
+        if match:
+            sign = match.group()[-1]
+            message = f"{called(sign)} stands where a colon and a plain space belong"
+            return Broken(match.end() - 1, message, f"Type it again: `{match['key']}: …`.")
+    return None
 
 
 def _colon(at: int, start: int, line: str, before: str) -> Broken:

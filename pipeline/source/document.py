@@ -14,7 +14,16 @@ import yaml
 
 from pipeline.problems import Problem
 from pipeline.source.complaints import Broken, explain, refuse_magic
-from pipeline.source.text import REFUSED, REPLACEMENT, Keys, Marks, line_starts, refused
+from pipeline.source.text import (
+    HIDDEN,
+    REFUSED,
+    REPLACEMENT,
+    Keys,
+    Marks,
+    called,
+    line_starts,
+    refused,
+)
 
 MAX_YAML = 256 * 1024  # characters
 MAX_DEPTH = 12
@@ -167,7 +176,7 @@ class _Reader:
             hint = "Put quotes around a value that begins with `{` or `[`."
             raise Broken(offset, "a key must be a word", hint)
         assert isinstance(frame.container, dict)
-        key = self._text(event.value, offset)
+        key = self._seen(self._text(event.value, offset), offset)
         frame.key, frame.doubled = key, key in frame.container
         if frame.doubled:
             line, _ = Marks(self.starts).position(self.keys[*frame.path, key])
@@ -179,6 +188,18 @@ class _Reader:
         else:
             frame.container[key] = None
             self.keys[*frame.path, key] = self.start + offset
+
+    def _seen(self, key: str, offset: int) -> str:
+        """The key as it is seen: a no-break space before the colon, as the French type it, is a fault."""
+        hidden = HIDDEN.search(key)
+        if hidden is None:
+            return key
+        seen = " ".join(HIDDEN.sub(" " if hidden.group().isspace() else "", key).split())
+        message = f"the key `{seen[:40]}` holds {called(hidden.group())}, which nobody sees"
+        self.found.append(
+            self._problem(Broken(offset, message, f"Type it again: `{seen[:40]}: …`.", code="E102"))
+        )
+        return seen
 
     def _put(self, frame: _Frame | None, value: Any, offset: int, event: Any) -> Keys:
         """Store a value where it belongs; the key path under which its own members are marked."""

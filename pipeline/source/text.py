@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ REFUSED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
 )
 REPLACEMENT = "\ufffd"
+# Spaces that are none to YAML, and what has no width at all: fine in a text, a trap in or beside a key.
+HIDDEN = re.compile("[\u00a0\u00ad\u2007\u200b-\u200f\u202f\u2060\u3000]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,11 @@ def clean(path: str, text: str) -> tuple[str, list[Problem]]:
 def line_starts(text: str) -> tuple[int, ...]:
     """The offset at which each line begins."""
     return (0, *(match.end() for match in re.finditer("\n", text)))
+
+
+def called(character: str) -> str:
+    """The character as a message names it: `U+00A0 (no-break space)`."""
+    return f"U+{ord(character):04X} ({unicodedata.name(character, 'no name').lower()})"
 
 
 def refused(path: str, line: int, column: int, character: str) -> Problem:
