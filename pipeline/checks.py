@@ -6,18 +6,20 @@ post on its day is found here, days before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from pipeline import content, schedules
 from pipeline.channels import known_networks, option_problems, suggest
 from pipeline.channels.base import Channel, DoesNotFit
 from pipeline.composing import EmptyText, TemplateProblem, compile_template, compose, hashtags, text_source
 from pipeline.model import Campaign, ChannelConfig, Entry, Fit
 from pipeline.planning import Plan, Reason
 from pipeline.problems import Problem, Severity
-from pipeline.source import Marks, Parsed
+from pipeline.source import Marks, Parsed, printable, walk
 
 OpenChannel = Callable[[Campaign, ChannelConfig], Channel]
 
@@ -155,6 +157,40 @@ def channel_problems(parsed: Parsed[Campaign]) -> Iterator[Problem]:
         for key, message in option_problems(channel):
             code = "E308" if key in channel.options else "E101"
             yield _problem(campaign.path, parsed.marks.at("channels", channel.id, key), code, message)
+
+
+def unread_problems(root: Path) -> Iterator[Problem]:
+    """W306: what was meant as an entry or a campaign, and is not read because of its name or place."""
+    for path in walk(root, content.FOLDER, _NEARLY_MARKDOWN, deep=True):
+        if (root / path).is_file() and _has_front_matter(root / path):
+            yield _unread(path, "an entry", f"Rename it to `{_plain_name(path)}.md`.")
+    for path in walk(root, schedules.FOLDER, (".yaml.txt", ".yml.txt"), deep=True):
+        yield _unread(path, "a campaign", f"Rename it to `{_plain_name(path)}.yaml`.")
+    read = set(schedules.scan(root))
+    for path in walk(root, schedules.FOLDER, (".yaml", ".yml"), deep=True):
+        if path not in read:
+            yield _unread(path, "a campaign", f"Move it to `{schedules.FOLDER}/{PurePosixPath(path).name}`.")
+
+
+_NEARLY_MARKDOWN = (".txt", ".text", ".markdown", ".mdown", ".mkd", ".mdx")
+_ENDINGS = re.compile(r"(\.(md|ya?ml|te?xt|markdown|mdown|mkd|mdx))+$", re.IGNORECASE)
+
+
+def _has_front_matter(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(8).removeprefix(b"\xef\xbb\xbf").startswith(b"---")
+    except OSError:
+        return False
+
+
+def _unread(path: str, what: str, hint: str) -> Problem:
+    return _problem(printable(path), (1, 1), "W306", f"this looks like {what}, but is not read", hint)
+
+
+def _plain_name(path: str) -> str:
+    """`projet` for `content/projet.md.txt`."""
+    return printable(_ENDINGS.sub("", PurePosixPath(path).name))
 
 
 # --------------------------------------------------------------------------- calendar

@@ -75,6 +75,7 @@ CODES = {
     "W303": "an entry has texts for a channel that no campaign has",
     "W304": "a tag makes no hashtag",
     "W305": "a network will probably refuse a text",
+    "W306": "a file looks like an entry or a campaign, but is not read",
     "W501": "the clock of a network differs from this machine's",
     "W502": "a network warns of something",
 }

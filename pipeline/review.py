@@ -75,6 +75,7 @@ class Review:
             *self._renamed,
             *cross_problems(self._sources, self._open_channel),
         ]
+        found += checks.unread_problems(self._root)
         if pictures:
             found += checks.picture_problems(self._sources, self._root)
         if calendars:

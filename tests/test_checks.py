@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.channels import open_channel
-from pipeline.checks import Sources, calendar_problems
+from pipeline.checks import Sources, calendar_problems, unread_problems
 from pipeline.content import parse_entry
 from pipeline.library import cross_problems
 from pipeline.planning import plan
@@ -194,3 +194,27 @@ def test_a_pin_that_has_passed_is_told_once_the_campaign_is_under_way(find, tmp_
     }
     calendar = plan(parsed.value, known, held, utc(2016, 4, 19, 12))
     assert places(calendar_problems(sources, parsed, calendar)) == [("E304", "content/b.md", 5, 7)]
+
+
+def test_a_file_that_is_not_read_because_of_its_name_or_place_is_told(tmp_path):
+    files = {
+        "content/projet.v2.MD.txt": "---\ntitle: x\n---\n",
+        "content/2016/autre.markdown": "\ufeff---\r\ntitle: x\r\n---\r\n",
+        "content/notes.txt": "To do: call the printer.\n",
+        "content/.projet.md.txt": "---\n",
+        "content/oui.md": "---\n",
+        "schedules/lille.yaml.txt": "title: x\n",
+        "schedules/2016/lille.yml": "title: x\n",
+        "schedules/lille.yaml": "title: x\n",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8", newline="")
+    found = list(unread_problems(tmp_path))
+    assert {problem.code for problem in found} == {"W306"}
+    assert {problem.path: problem.hint for problem in found} == {
+        "content/projet.v2.MD.txt": "Rename it to `projet.v2.md`.",
+        "content/2016/autre.markdown": "Rename it to `autre.md`.",
+        "schedules/lille.yaml.txt": "Rename it to `lille.yaml`.",
+        "schedules/2016/lille.yml": "Move it to `schedules/lille.yml`.",
+    }
