@@ -164,6 +164,11 @@ def _across(path: str, data: dict[str, Any], marks: Marks, found: list[Problem])
     def add(code: str, key: str, message: str, hint: str) -> None:
         problems.append(Problem(path, *marks.at(key), code, message, hint))
 
+    for key in sorted(data.keys() & EntryFields.model_fields.keys()):
+        if (key,) in marks.hashed and not EntryFields.model_fields[key].is_required():
+            message = f"`{key}` has no value: to YAML, what begins with `#` is a remark"
+            hint = "Write tags without `#`, as [first, second]: hashtags are made from them."
+            add("E103", key, message, hint if key == "tags" else "Put quotes around the value.")
     image, alt, stem = data.get("image"), data.get("image_alt"), PurePosixPath(path).stem
     if image is not None and alt is None:
         add("E201", "image", "`image` has no `image_alt`", "Add `image_alt: …`: what the picture shows.")

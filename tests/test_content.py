@@ -105,6 +105,25 @@ def test_empty_optional_keys_count_as_absent():
     assert small("image:", "tags:", "place: ~", "lang: null", "status:", "posts:", "id:", "date:") == small()
 
 
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("tags: #zéro #déchet", "5:1 E103"),
+        ("tags: [#zéro, #déchet]", "5:8 E004"),
+        ("tags: [zéro, #déchet]", "5:14 E004"),
+        ("place: #1 rue", "5:1 E103"),
+    ],
+)
+def test_a_sign_that_begins_a_remark_does_not_swallow_a_value(typed: str, place: str):
+    parsed = parse_entry("content/oui.md", front(typed))
+    assert [f"{p.line}:{p.column} {p.code}" for p in parsed.problems] == [place]
+    assert "#" in parsed.problems[0].message
+
+
+def test_a_remark_behind_an_empty_key_is_only_that():
+    assert small("tags: # none yet", "place:  # to be found") == small()
+
+
 def test_line_ends_of_windows_a_byte_order_mark_and_trailing_spaces_change_nothing():
     windows = "\ufeff" + FULL.replace("\n", "\r\n").replace("---\r\n", "--- \t\r\n", 1)
     assert entry(windows) == entry(FULL)

@@ -41,6 +41,7 @@ def refuse_magic(event: Any, offset: int) -> None:
 
 
 _ODD_COLON = re.compile(rf"[ ]*(?:- )?(?P<key>[\w.-]+)(?::{HIDDEN.pattern}|\uff1a)")
+_HASH_IN_LIST = re.compile(r"[^\n'\"#\[]*\[([^\n'\"#\]]*[ ,])?#(?=\w)")
 _QUOTES = "Put quotes around the value."
 _EXPLANATIONS = (
     # (part of the parser's words, whether it is where the construct begins that counts, message, hint)
@@ -73,8 +74,8 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Broken:
     if "\t" in indent.group():
         hint = "Indent with spaces."
         return Broken(start + indent.group().index("\t"), "a tab cannot indent YAML", hint)
-    if ("mapping values" in words or "simple key" in words) and (odd := _odd_colon(text, start)):
-        return odd
+    if misread := _misread(text, at, colons="mapping values" in words or "simple key" in words):
+        return misread
     if "mapping values" in words:
         return _colon(at, start, line, before)
     if "cannot start any token" in words or "anchor" in words or "alias" in words or "tag" in words:
@@ -90,15 +91,16 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Broken:
     return Broken(at, "this line does not fit what stands above it", hint)
 
 
-def _odd_colon(text: str, start: int) -> Broken | None:
-    """A colon that is none to YAML, in the line above the complaint or in its own line."""
-    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
-    for begin in (above, start):
-        match = _ODD_COLON.match(text, begin)
-        if match:
-            sign = match.group()[-1]
-            message = f"{called(sign)} stands where a colon and a plain space belong"
+def _misread(text: str, at: int, *, colons: bool) -> Broken | None:
+    """What YAML does not take for what it looks like, in the line of the complaint or in the one above."""
+    own = text.rfind("\n", 0, min(at, len(text.rstrip()))) + 1
+    for begin in (text.rfind("\n", 0, max(own - 1, 0)) + 1, own):
+        if colons and (match := _ODD_COLON.match(text, begin)):
+            message = f"{called(match.group()[-1])} stands where a colon and a plain space belong"
             return Broken(match.end() - 1, message, f"Type it again: `{match['key']}: …`.")
+        if match := _HASH_IN_LIST.match(text, begin):
+            message = "in a list, a word that begins with `#` needs quotes"
+            return Broken(match.end() - 1, message, "Write tags without `#`: hashtags are made from them.")
     return None
 
 

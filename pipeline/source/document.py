@@ -31,6 +31,7 @@ MAX_VALUES = 10_000
 MAX_REPAIRS = 20
 
 _STAND_IN = "\ue000"
+_HASHED = re.compile(r"[^\n#]*[:-][ \t]+#\w")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -79,6 +80,7 @@ class _Reader:
         self.keys: dict[Keys, int] = {(): self.start}
         self.values: dict[Keys, int] = {}
         self.literal: set[Keys] = set()
+        self.hashed: set[Keys] = set()
         self.found: list[Problem] = []
         self.stack: list[_Frame] = []
         self.root: Any = None
@@ -93,7 +95,7 @@ class _Reader:
                 self._begin()
         except Broken as broken:
             self.problems.append(self._problem(broken))
-        marks = Marks(self.starts, self.keys, self.values, frozenset(self.literal))
+        marks = Marks(self.starts, self.keys, self.values, frozenset(self.literal), frozenset(self.hashed))
         data = self.root if complete else None
         if complete and not isinstance(data, dict):
             data = None
@@ -218,6 +220,8 @@ class _Reader:
             frame.container[key] = value
         if value is not None:
             self.values[path] = self.start + offset
+        elif path in self.keys and _HASHED.match(self.yaml, self.keys[path] - self.start):
+            self.hashed.add(path)
         if isinstance(event, yaml.ScalarEvent) and event.style == "|":
             self.literal.add(path)
         return path

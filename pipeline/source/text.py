@@ -46,6 +46,7 @@ class Marks:
     keys: Mapping[Keys, int] = field(default_factory=dict)
     values: Mapping[Keys, int] = field(default_factory=dict)
     literal: frozenset[Keys] = frozenset()
+    hashed: frozenset[Keys] = frozenset()  # without a value, but with `#word` behind them
 
     def position(self, offset: int) -> Position:
         """The line and column of a character of the text, by its offset."""
