@@ -22,7 +22,7 @@ from pipeline.ledger import Ledger
 from pipeline.library import Library, LibraryReader, recorded_plan
 from pipeline.model import Campaign, Delivery, DeliveryKey, Entry, Slot, State
 from pipeline.pinging import NoHubs
-from pipeline.planning import Plan, Standing, changes
+from pipeline.planning import Plan, Standing, Unplaced, changes
 from pipeline.problems import Problem
 from pipeline.releasing import Releasing, shows_pictures
 from pipeline.report import Waiting, missed, waiting
@@ -82,6 +82,7 @@ class Pipeline:
         self._event: int | None = None  # the newest event of the ledger that a tick has taken in
         self._seen: dict[str, _Seen] = {}
         self._applied: dict[str, object] = {}  # what of a plan the ledger has taken in, by campaign
+        self._dayless: dict[str, tuple[Unplaced, ...]] = {}  # as of the last plan, by campaign
         self._last: datetime | None = None
         self.pinger = NoHubs()
         # Called after a tick that may have taken in a campaign the ledger did not have.
@@ -156,6 +157,7 @@ class Pipeline:
                 self._applied.pop(campaign.id, None)
             try:
                 plans.append((campaign, self._plan(campaign, library, now)))
+                notices += self._without_day(plans[-1][1])
             except PipelineError:
                 raise
             except Exception as error:
@@ -181,6 +183,16 @@ class Pipeline:
             # Whoever it was left events behind, so the next tick looks at this campaign again.
             log.info("%s: planned by somebody else at the same time: %s", campaign.id, lost)
         return calendar
+
+    def _without_day(self, calendar: Plan) -> list[str]:
+        """Which entries do not go out, and why; only what has not been told already."""
+        told = self._dayless.get(calendar.campaign, ())
+        self._dayless[calendar.campaign] = calendar.unplaced
+        return [
+            f"{calendar.campaign}: {left.entry} does not go out: {left.reason}"
+            for left in calendar.unplaced
+            if left not in told
+        ]
 
     def _withdraw_gone(self, library: Library, now: datetime) -> None:
         """A campaign whose file was deleted sends nothing more; putting the file back restores it."""

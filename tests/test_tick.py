@@ -222,6 +222,17 @@ def test_a_new_entry_gets_a_day_and_the_others_move_up(pipeline, project):
     assert states(pipeline) == dict.fromkeys("abc", State.PLANNED)
 
 
+def test_an_entry_that_loses_its_day_is_told_once(pipeline, project, clock):
+    clock.sleep_until(DUE)
+    assert pipeline.tick().notices == ()
+    project.entry("a2")
+    project.write("schedules/lille.yaml", _with(project, "lille").replace('["a", "b"]', '["a", "a2", "b"]'))
+    report = pipeline.tick()
+    assert report.notices == ("lille: b does not go out: no day is left for it before the last posting day",)
+    assert states(pipeline) == {"a": State.PUBLISHED, "a2": State.PLANNED, "b": State.CANCELLED}
+    assert pipeline.tick().notices == ()
+
+
 def test_an_event_that_is_moved_takes_what_is_planned_with_it(pipeline, project, clock):
     clock.sleep_until(DUE)
     pipeline.tick()
