@@ -458,6 +458,19 @@ def test_a_picture_is_uploaded_described_and_put_in_its_place(scene: Scene):
     assert isinstance(scene.channel().find(prepared, scene.since()), Found)
 
 
+def test_an_animation_is_posted_as_the_still_picture_that_one_request_may_upload(scene: Scene):
+    image = with_picture(scene, path="content/a.gif")
+    frames = [Pillow.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames[0].save(scene.folder / image.path, save_all=True, append_images=frames[1:], duration=100)
+    scene.publish("a", image=image)
+    uploaded = json.loads(scene.remote.seen[0].body)
+    with Pillow.open(BytesIO(base64.b64decode(uploaded["media"]))) as sent:
+        assert (sent.format, sent.convert("RGB").getpixel((0, 0))) == ("PNG", (255, 0, 0))
+    assert uploaded["media_category"] == "tweet_image"
+    [shown] = scene.remote.shown()
+    assert shown.alts == ("Une place à Lille",)
+
+
 def test_a_long_description_is_cut_between_graphemes(scene: Scene):
     scene.publish("a", image=with_picture(scene, alt="👨‍👩‍👧‍👦" * 300))
     [shown] = scene.remote.shown()

@@ -291,6 +291,8 @@ def test_no_more_is_taken_than_the_published_limits_allow(call: Caller, clock: V
         {"media_category": None},
         {"additional": "a"},
         {"media": base64.b64encode(png(kind="BMP")).decode()},
+        {"media": base64.b64encode(png(kind="GIF")).decode()},
+        {"media": base64.b64encode(png(kind="GIF")).decode(), "media_category": "tweet_gif"},
         {"media": base64.b64encode(png() + bytes(5_000_000)).decode()},
     ],
 )

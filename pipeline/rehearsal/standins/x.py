@@ -50,7 +50,7 @@ LONGEST_ALT = 1000
 _PROBLEMS = "https://api.x.com/2/problems/"
 _NOT_FOUND = f"{_PROBLEMS}resource-not-found"
 _FIELDS = {"text", "media"}
-_CATEGORIES = {"JPEG": "tweet_image", "PNG": "tweet_image", "WEBP": "tweet_image", "GIF": "tweet_gif"}
+_STILL, _CATEGORY = {"JPEG", "PNG", "WEBP"}, "tweet_image"  # all that one request may upload for a post
 
 
 def stand_in(config: ChannelConfig, now: Callable[[], datetime]) -> XService:
@@ -278,7 +278,7 @@ class XService(StandIn):
                 kind, size = opened.format or "", opened.size
         except (binascii.Error, TypeError, ValueError, OSError, SyntaxError) as error:
             raise invalid("media is not a picture") from error
-        if _CATEGORIES.get(kind) != document["media_category"] or len(data) > LARGEST_PICTURE:
+        if kind not in _STILL or document["media_category"] != _CATEGORY or len(data) > LARGEST_PICTURE:
             raise invalid("media does not fit its category")
         self._last += 1
         picture = Picture(str(self._last), self.now(), self.pending, self.fail_pictures)
