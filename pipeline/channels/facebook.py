@@ -52,6 +52,8 @@ TOKEN = "PAGE_TOKEN"  # noqa: S105  # the name of the field, not its value
 
 _UPLOAD = "upload:"  # and the SHA-256 of a picture: stands for the id that Facebook will give it
 _AT_ONCE, _MOST_PAGES = 50, 6  # posts of one look, and how many looks
+# A refused repeat speaks of the Page's last post, however old: the attempt it was made for is of these hours.
+_LOOK_BACK = timedelta(hours=6)
 _FULL_UNTIL = "quota_used_up_until"  # what is kept
 _FULL = timedelta(minutes=5)  # the wait for a quota that is used up and does not say until when
 _TOKEN_FORM = re.compile(r"[!-~]+")  # it becomes a header
@@ -115,8 +117,8 @@ class Facebook:
         return _receipt(_id(answer), rendition)
 
     def find(self, rendition: Rendition, since: datetime) -> Sighting:
-        """Read the Page's posts back to that instant, for one with the same text."""
-        since = since.replace(microsecond=0)  # Facebook's instants have none
+        """Read the Page's posts of that time, and of some hours before it, for one with the same text."""
+        since = since.replace(microsecond=0) - _LOOK_BACK  # Facebook's instants have no fractions
         try:
             wanted = _canonical(str(_document(rendition).get("message")))
             posts = self._posts(self._graph(), since)

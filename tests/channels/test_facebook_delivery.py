@@ -99,6 +99,20 @@ def test_a_post_that_facebook_takes_and_calls_a_failure_is_not_posted_again(scen
     assert scene.bench.count() == 1
 
 
+def test_a_repeat_of_what_the_page_has_from_another_hour_is_settled_by_that_post(scene: Scene):
+    scene.rounds(1)
+    [post] = scene.page.posts
+    with ExitStack() as stack:
+        again = Scene(scene.bench.folder, stack, pictured=False)
+        earlier = replace(post, made=NOW - timedelta(hours=1))  # a person was faster
+        again.page.posts.append(earlier)
+        feed = faults.status(400, body=b'{"error":{"code":506,"message":"Duplicate"}}', accepted=False)
+        again.page.faults.choose = lambda head: feed if "/feed HTTP" in head else None
+        assert again.rounds() == State.PUBLISHED
+        assert again.ledger.delivery(KEY).receipt.remote_id == post.id
+        assert again.page.posts == [earlier]
+
+
 @pytest.mark.parametrize("path", ["/photos HTTP", "/published_posts"])
 def test_what_is_not_the_post_may_fail_as_often_as_it_likes(scene: Scene, path: str):
     left = 3

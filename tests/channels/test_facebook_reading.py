@@ -93,11 +93,12 @@ def test_another_text_is_another_post(bench: FacebookBench, changed: str):
     assert bench.channel.find(rendition, SINCE) == Absent()
 
 
-def test_the_same_text_of_an_earlier_time_is_another_post(bench: FacebookBench):
+def test_the_same_text_of_much_earlier_is_another_post(bench: FacebookBench):
     rendition = rendered(bench)
-    bench.channel.publish(rendition)
-    later = NOW + timedelta(minutes=10)
-    assert bench.channel.find(rendition, later) == Absent()
+    receipt = bench.channel.publish(rendition)
+    hours = timedelta(hours=6)
+    assert bench.channel.find(rendition, NOW + hours) == Found(receipt)
+    assert bench.channel.find(rendition, NOW + hours + timedelta(seconds=1)) == Absent()
 
 
 def test_the_second_in_which_it_was_made_counts_from_its_beginning(bench: FacebookBench):
