@@ -120,6 +120,7 @@ class Facebook:
         """Read the Page's posts of that time, and of some hours before it, for one with the same text."""
         since = since.replace(microsecond=0) - _LOOK_BACK  # Facebook's instants have no fractions
         try:
+            self._wait_for_quota()
             wanted = _canonical(str(_document(rendition).get("message")))
             posts = self._posts(self._graph(), since)
         except ChannelError as error:

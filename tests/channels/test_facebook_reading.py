@@ -30,6 +30,7 @@ from tests.support.builders import make_campaign
 
 KEY = "lille/ouistock/facebook"
 SINCE = NOW - timedelta(minutes=5)
+READING_LIMIT = b'{"error":{"code":32,"message":"Page request limit reached"}}'
 TOKEN = "EAAGstandinPageTokenZC8x"
 
 
@@ -61,6 +62,21 @@ def test_the_page_is_asked_for_its_own_posts_and_for_nothing_undocumented(bench:
     (request,) = bench.remote.seen
     assert (request.method, request.path) == ("GET", f"/v26.0/{PAGE}/published_posts")
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_the_page_is_not_asked_while_its_quota_is_used_up(bench: FacebookBench):
+    rendition = rendered(bench)
+    receipt = bench.channel.publish(rendition)
+    regain = json.dumps({"1": [{"type": "pages", "call_count": 100, "estimated_time_to_regain_access": 19}]})
+    full = faults.status(400, {"X-Business-Use-Case-Usage": regain}, READING_LIMIT, accepted=False)
+    bench.remote.faults.strike(full)
+    assert "code 32" in bench.channel.find(rendition, SINCE).detail
+    bench.clock.advance(timedelta(minutes=18))
+    asked = len(bench.remote.seen)
+    assert "used up until 2016-04-11 07:19 UTC" in bench.channel.find(rendition, SINCE).detail
+    assert len(bench.remote.seen) == asked
+    bench.clock.advance(timedelta(minutes=1))
+    assert bench.channel.find(rendition, SINCE) == Found(receipt)
 
 
 def test_a_post_that_is_not_shown_yet_is_absent_until_it_is(bench: FacebookBench):
