@@ -12,6 +12,7 @@ preview shows is what is sent.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -42,6 +43,7 @@ from pipeline.wallclock import instant
 SERVICE = "https://bsky.social"
 TIMEOUT = timedelta(seconds=30)
 POINTS_A_DAY, POINTS_A_POST = 35_000, 3
+_Refused = Callable[[str, str], ChannelError | None]  # by the name of a refusal, and all that is said of it
 _EXPIRED = ("ExpiredToken", "InvalidToken", "AccountNotFound")  # the last: the account has moved
 _REMOTE = re.compile(
     r"(?:at://[^/]+/app\.bsky\.feed\.post|https?://[^/]+/profile/[^/]+/post)/(?P<rkey>[2-7a-z]{13})/?"
@@ -236,12 +238,12 @@ class Bluesky:
         reply = home.query("com.atproto.repo.getRecord", parameters, judges={400: refused})
         return None if absent else reply
 
-    def _put(self, session: Session, body: bytes, refused: Judge) -> Reply:
+    def _put(self, session: Session, body: bytes, refused: _Refused) -> Reply:
         home = self._home(session)
         judges = self._judges(home, session)
 
         def bad(reply: Reply) -> ChannelError | None:
-            return refused(reply) or judges[400](reply)
+            return refused(refusal(reply)[0], home.said(reply)) or judges[400](reply)
 
         return home.procedure(
             "com.atproto.repo.putRecord", body, token=session.access, judges={**judges, 400: bad}
@@ -264,18 +266,17 @@ class Bluesky:
         return dict.fromkeys((400, 401, 403), judge)
 
     @staticmethod
-    def _not_taken(reply: Reply) -> ChannelError | None:
-        name, message = refusal(reply)
+    def _not_taken(name: str, said: str) -> ChannelError | None:
         if name == "InvalidSwap":
-            return OutcomeUnknownError(f"a post with other words is there under this key already: {message}")
+            return OutcomeUnknownError(f"{said}; a post with other words is there under this key already")
         if name == "BlobNotFound":
-            return NotAcceptedError(f"the server has not got the picture (any more): {message}")
+            return NotAcceptedError(f"{said}; the server has not got the picture (any more)")
         return None
 
     @staticmethod
-    def _not_replaced(reply: Reply) -> ChannelError | None:
-        if refusal(reply)[0] in {"InvalidSwap", "BlobNotFound"}:
-            return NotAcceptedError("the post or its picture was changed meanwhile; try again")
+    def _not_replaced(name: str, said: str) -> ChannelError | None:
+        if name in {"InvalidSwap", "BlobNotFound"}:
+            return NotAcceptedError(f"{said}; the post or its picture was changed meanwhile; try again")
         return None
 
     def _receipt(self, reply: Reply, rkey: str, digest: str) -> Receipt:

@@ -55,8 +55,9 @@ class Xrpc:
         """A refusal as a message repeats it: who, which status, what it says; without secrets."""
         text = f"{host(self.server)}: answered {reply.status}"
         name, message = refusal(reply)
-        words = f"{name}: {message}" if name else excerpt(reply.body, self.http.secrets)
-        return redacted(f"{text}: {words[:300]}" if words else text, self.http.secrets)
+        said = f"{name}: {message}".encode(errors="replace") if name else reply.body
+        words = excerpt(said, self.http.secrets)
+        return redacted(f"{text}: {words}" if words else text, self.http.secrets)
 
     def _call(
         self,

@@ -17,6 +17,7 @@ from pipeline.channels.base import (
     Absent,
     AuthFailedError,
     CannotTell,
+    ChannelError,
     Found,
     MemoryKeep,
     NotAcceptedError,
@@ -429,11 +430,27 @@ def test_a_token_that_a_server_repeats_is_not_shown(scene: Scene):
     channel = scene.channel()
     rendition = channel.prepare(scene.rendition(channel))
     access = scene.keep.read()["session"]["access"]
-    for fault in (error("Bad", f"token {access}"), faults.status(400, body=access.encode(), accepted=False)):
+    for fault in (
+        *(error(name, f"token {access}") for name in ("Bad", "InvalidSwap", "BlobNotFound")),
+        *(error("Bad", "x" * before + access) for before in range(0, 330, 10)),  # cut inside it
+        faults.status(400, body=access.encode(), accepted=False),
+    ):
         scene.server.faults.strike(fault)
-        with pytest.raises(RejectedError, match=r"\*\*\*") as refusal:
+        with pytest.raises(ChannelError) as refusal:
             channel.publish(rendition)
-        assert access not in str(refusal.value)
+        said = str(refusal.value)
+        assert access[:8] not in said
+        assert len(said) < 400
+
+
+@pytest.mark.parametrize("name", ["Bad", "InvalidSwap", "BlobNotFound"])
+def test_a_refusal_without_end_is_told_in_a_line(scene: Scene, name: str):
+    channel = scene.channel()
+    rendition = channel.prepare(scene.rendition(channel))
+    scene.server.faults.strike(error(name, "word\n" * 20_000))
+    with pytest.raises(ChannelError, match=f"answered 400: {name}: word word word.*…") as refusal:
+        channel.publish(rendition)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_limit_says_until_when_in_its_own_header(scene: Scene):
