@@ -102,6 +102,12 @@ def _digest(*values: str | None) -> str:
     return sha256("\n".join(value or "" for value in values).encode()).hexdigest()
 
 
+def encoded_pair(client_id: str, client_secret: str) -> str:
+    """What HTTP's Basic scheme sends of both. It is a secret like the one in it: no message may hold it."""
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
+    return base64.b64encode(pair.encode()).decode()
+
+
 class OAuth1:
     """Consumer key and secret of the app, access token and secret of the account."""
 
@@ -245,12 +251,13 @@ class OAuth2:
         asked = self._fields.surroundings.now()
         form = {"grant_type": "refresh_token", "refresh_token": refresh}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        secrets = tuple(filter(None, (refresh, given.client_secret, given.access, given.refresh)))
         if given.client_secret is None:
             form["client_id"] = given.client_id or ""
         else:
-            pair = f"{quote(given.client_id or '', safe='')}:{quote(given.client_secret, safe='')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        secrets = tuple(filter(None, (refresh, given.client_secret, given.access, given.refresh)))
+            pair = encoded_pair(given.client_id or "", given.client_secret)
+            headers["Authorization"] = f"Basic {pair}"
+            secrets += (pair,)
         http = Http(Limits(self._timeout), secrets=secrets)
         refused = self._refused(secrets)
         reply = http.request(

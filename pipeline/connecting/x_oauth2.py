@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+from pipeline.channels.x_auth import encoded_pair
 from pipeline.connecting.desk import Desk
 from pipeline.credentials import variable
 from pipeline.errors import WrongUse
@@ -40,11 +41,9 @@ def walk(desk: Desk, api: str) -> Mapping[str, str]:
         "redirect_uri": RETURN,
         "code_verifier": verifier,
     }
-    headers = {}
-    if secret:
-        pair = f"{quote(client, safe='')}:{quote(secret, safe='')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    else:
+    pair = encoded_pair(client, secret) if secret else ""
+    headers = {"Authorization": f"Basic {pair}"} if pair else {}
+    if not pair:
         form["client_id"] = client
     body = desk.fetch(
         "POST",
@@ -52,7 +51,7 @@ def walk(desk: Desk, api: str) -> Mapping[str, str]:
         "X did not take the code",
         form=form,
         headers=headers,
-        secrets=tuple(filter(None, (code, secret, verifier))),
+        secrets=tuple(filter(None, (code, secret, pair, verifier))),
     )
     granted = desk.document(body, "access_token", "refresh_token")
     values = {"CLIENT_ID": client, "REFRESH_TOKEN": granted["refresh_token"]}

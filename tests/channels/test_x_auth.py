@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import stat
@@ -20,6 +21,7 @@ from pipeline.channels import open_channel
 from pipeline.channels.base import (
     AuthFailedError,
     Channel,
+    ChannelError,
     Found,
     Keep,
     MemoryKeep,
@@ -206,6 +208,19 @@ def test_a_refresh_that_is_refused_for_now_is_tried_again(scene: Scene):
         scene.publish()
     scene.publish()
     assert scene.remote.accepted == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+def test_what_x_repeats_of_a_request_for_tokens_is_not_shown(scene: Scene, status: int):
+    secret = scene.credentials["CLIENT_SECRET"]
+    pair = base64.b64encode(f"{scene.credentials['CLIENT_ID']}:{secret}".encode()).decode()
+    body = f"not you: Basic {pair} {secret}".encode()
+    scene.remote.faults.strike(faults.status(status, body=body, accepted=False))
+    with pytest.raises(ChannelError, match=r"not you: Basic \*\*\* \*\*\*") as refusal:
+        scene.publish()
+    assert pair not in str(refusal.value)
+    scene.publish()
+    assert scene.remote.seen[0].headers["authorization"] == f"Basic {pair}"
 
 
 def test_new_credentials_win_over_what_was_kept_from_others(scene: Scene):

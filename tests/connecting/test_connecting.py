@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
@@ -15,6 +16,7 @@ from pipeline.channels.http import host
 from pipeline.credentials import Credentials
 from pipeline.errors import BrokenEnvironment, PipelineError, WrongUse
 from pipeline.keeping import FileKeep
+from pipeline.rehearsal.standins import faults
 from pipeline.rehearsal.standins.bluesky import Bluesky
 from tests.connecting.scene import OPTIONS, Scene, Script, now
 from tests.connecting.servers import FacebookLogin, MastodonLogin, XConsent, XLogin
@@ -137,6 +139,18 @@ def test_x_with_oauth2_proves_the_consent_and_keeps_what_the_test_refreshed(tmp_
     with pytest.raises(WrongUse, match="nothing was changed"):
         scene.connect(script)
     assert "is connected already" in script.said  # with the tokens that the test was given
+
+
+def test_what_x_repeats_of_the_clients_secret_is_not_told(tmp_path, stack):
+    remote = stack.enter_context(XConsent(now))
+    scene = Scene(tmp_path, "x", remote, auth="oauth2")
+    given = remote.credentials["CLIENT_ID"], remote.credentials["CLIENT_SECRET"]
+    pair = base64.b64encode(":".join(given).encode()).decode()
+    remote.faults.strike(faults.status(401, body=f"not you: Basic {pair}".encode(), accepted=False))
+    with pytest.raises(BrokenEnvironment, match=r"not you: Basic \*\*\*$"):
+        scene.connect(Script(*given, remote.browse))
+    scene.connect(Script(*given, remote.browse))
+    assert remote.seen[0].headers["authorization"] == f"Basic {pair}"
 
 
 def test_an_answer_to_another_request_is_not_taken(tmp_path, stack):
