@@ -86,7 +86,9 @@ class Webhook:
             "Content-Type": "application/json",
             **signed(signers, webhook_id, self._surroundings.now(), rendition.body),
         }
-        http = Http(Limits(self.traits.timeout), secrets=(secret, *_values(secret)))
+        # A receiver may name its key with or without what marks it as one.
+        hidden = [form for value in _values(secret) for form in (value, value.removeprefix(_PREFIX))]
+        http = Http(Limits(self.traits.timeout), secrets=(secret, *hidden))
         reply = http.request(
             "POST", self._url, headers=headers, body=rendition.body, judges={410: self._gone}
         )
