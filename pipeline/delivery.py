@@ -167,7 +167,7 @@ def after(
         case Published():
             return Step(Event.RECEIPT)
         case RateLimited(until, detail) if repeated:
-            return Step(Event.NO_ANSWER, f"repeated: {detail}", max(until, pause))
+            return Step(Event.NO_ANSWER, f"repeated: {detail}", max(pause, min(until, delivery.closes)))
         case NotAccepted(detail) | Rejected(detail) | AuthFailed(detail) if repeated:
             return Step(Event.NO_ANSWER, f"repeated: {detail}", pause)
         case NotAccepted(detail) if delivery.attempts >= policy.attempts:

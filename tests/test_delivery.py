@@ -184,6 +184,13 @@ def test_an_unknown_outcome_waits_as_long_as_the_network_asks_but_not_beyond_the
     assert after(Unknown("503", closes + timedelta(days=300)), delivery(), NOW).not_before == closes
 
 
+def test_a_limit_met_by_a_repeat_keeps_nobody_from_looking_once_the_window_has_closed():
+    until, closes = NOW + timedelta(hours=2), delivery().closes
+    assert after(RateLimited(until, "429"), delivery(), NOW, repeated=True).not_before == until
+    long = RateLimited(closes + timedelta(days=300), "429")
+    assert after(long, delivery(), NOW, repeated=True).not_before == closes
+
+
 def test_a_rate_limit_that_is_already_over_still_waits_a_little():
     step = after(RateLimited(NOW - timedelta(hours=1), "429"), delivery(), NOW)
     assert step.not_before == NOW + FIRST_WAIT
