@@ -49,6 +49,8 @@ def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | No
         try:
             request = requests.Request(method, url, headers={**headers, "Connection": "close"}, data=body)
             prepared = request.prepare()
+            # The library puts a name and password of the address in the place of a token.
+            prepared.headers.update(headers)
         except (requests.RequestException, ValueError) as error:
             # The error's own words repeat the address.
             raise watch.failed(f"the address or a header is not usable ({type(error).__name__})") from error

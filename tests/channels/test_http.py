@@ -515,6 +515,22 @@ def test_a_request_carries_what_we_gave_and_nothing_of_the_environment(monkeypat
     assert b"content-pipeline/" in head
 
 
+def test_a_name_in_the_address_does_not_take_the_place_of_a_token():
+    heads: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        heads.append(read_request(connection).partition(b"\r\n\r\n")[0])
+        connection.sendall(answer(200, b""))
+
+    with serving(behave) as server:
+        address = server.url.replace("://", "://me:mine@")
+        post(address, headers={"Authorization": f"Bearer {TOKEN}"})
+        post(address)
+    assert f"Authorization: Bearer {TOKEN}".encode() in heads[0]
+    assert b"Basic" not in heads[0]
+    assert b"Authorization: Basic bWU6bWluZQ==" in heads[1]
+
+
 def test_no_socket_or_thread_is_left_behind():
     gc.collect()
     before = threading.active_count()
