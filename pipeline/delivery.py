@@ -167,7 +167,8 @@ def after(
         case Published():
             return Step(Event.RECEIPT)
         case RateLimited(until, detail) if repeated:
-            return Step(Event.NO_ANSWER, f"repeated: {detail}", max(pause, min(until, delivery.closes)))
+            again = max(pause, min(until, delivery.closes)) if until else pause
+            return Step(Event.NO_ANSWER, f"repeated: {detail}", again)
         case NotAccepted(detail) | Rejected(detail) | AuthFailed(detail) if repeated:
             return Step(Event.NO_ANSWER, f"repeated: {detail}", pause)
         case NotAccepted(detail) if delivery.attempts >= policy.attempts:
@@ -175,8 +176,10 @@ def after(
         case NotAccepted(detail):
             return Step(Event.NOT_ACCEPTED, detail, pause)
         case RateLimited(until, detail):
-            # The network's own instant, never sooner; the slot's window still bounds it.
-            return Step(Event.RATE_LIMITED, detail, max(until, now + policy.first_wait))
+            # The network's own instant, never sooner; the slot's window still bounds it. Where it names none,
+            # asking ever later: calls during a block lengthen it.
+            again = max(until, now + policy.first_wait) if until else pause
+            return Step(Event.RATE_LIMITED, detail, again)
         case Rejected(detail):
             return Step(Event.REJECTED, detail)
         case AuthFailed(detail):

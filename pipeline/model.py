@@ -401,9 +401,9 @@ class NotAccepted:
 
 @dataclass(frozen=True, slots=True)
 class RateLimited:
-    """Refused for now; `until` is when the network will listen again (UTC)."""
+    """Refused for now; `until` is when the network will listen again (UTC), None when it does not say."""
 
-    until: datetime
+    until: datetime | None
     detail: str
 
 

@@ -98,9 +98,7 @@ class Sender:
             case NotAcceptedError():
                 return NotAccepted(str(error))
             case RateLimitedError():
-                return RateLimited(
-                    self._asked(error) or self._clock.now() + self._policy.first_wait, str(error)
-                )
+                return RateLimited(self._ahead(error), str(error))
             case RejectedError():
                 return Rejected(f"{error.field}: {error}" if error.field else str(error))
             case AuthFailedError():
@@ -114,3 +112,8 @@ class Sender:
         if error.until is None and error.wait is not None:
             return self._clock.now() + error.wait
         return error.until
+
+    def _ahead(self, error: RateLimitedError) -> datetime | None:
+        """The same, but None for what is over by our clock: then the clocks differ, and it says nothing."""
+        until = self._asked(error)
+        return until if until is not None and until > self._clock.now() else None

@@ -173,6 +173,15 @@ def test_a_rate_limit_is_obeyed_to_the_instant_and_uses_up_no_attempts():
     assert (step.event, step.not_before) == (Event.RATE_LIMITED, until)
 
 
+def test_a_rate_limit_that_names_no_instant_is_met_ever_later():
+    for attempts in (1, 4, MAX_ATTEMPTS + 5):
+        one = delivery(attempts=attempts)
+        pause = NOW + wait_before_next(one.key, attempts)
+        assert after(RateLimited(None, "429"), one, NOW).not_before == pause
+        assert after(RateLimited(None, "429"), one, NOW, repeated=True).not_before == pause
+    assert pause >= NOW + LONGEST_WAIT
+
+
 def test_an_unknown_outcome_waits_as_long_as_the_network_asks_but_not_beyond_the_window():
     until = NOW + timedelta(hours=2)
     assert after(Unknown("503", until), delivery(), NOW).not_before == until

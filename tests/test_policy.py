@@ -70,7 +70,7 @@ def test_the_first_wait_is_that_of_the_policy(ledger, policy, fault):
 
 
 def test_a_rate_limit_without_an_instant_waits_as_long_as_the_policy_says(ledger):
-    assert look(ledger, failing(rate_limited())).not_before == DUE + HASTY.first_wait
+    assert look(ledger, failing(rate_limited())).not_before == DUE + wait_before_next(KEY, 1, HASTY)
 
 
 def test_waits_double_up_to_the_longest():

@@ -92,6 +92,25 @@ def test_whatever_becomes_of_a_post_twice_it_is_there_once(scene: Scene, fault: 
     assert delivery.receipt.remote_id == scene.page.shown()[0].id
 
 
+@pytest.mark.parametrize(
+    "headers", [{}, {"Retry-After": "Mon, 11 Apr 2016 06:00:00 GMT"}], ids=["none", "over"]
+)
+def test_a_limit_that_does_not_say_until_when_is_not_run_against(scene: Scene, headers: dict[str, str]):
+    full = faults.status(429, headers, accepted=False)
+    tried: list[str] = []
+
+    def choose(head: str) -> faults.Fault | None:
+        if "/feed HTTP" in head:
+            tried.append(head)
+            return full
+        return None
+
+    scene.page.faults.choose = choose
+    assert scene.rounds(6 * 60) == State.PLANNED
+    assert 10 < len(tried) < 25
+    assert scene.page.posts == []
+
+
 def test_a_post_that_facebook_takes_and_calls_a_failure_is_not_posted_again(scene: Scene):
     scene.page.mood.stumbles = 1
     scene.page.mood.lag = timedelta(seconds=50)
