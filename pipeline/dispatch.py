@@ -351,12 +351,18 @@ class Dispatcher:
         if isinstance(sighting, Absent) and believe_absence:
             return self._ledger.absent(delivery, now).state
         if isinstance(sighting, CannotTell):
-            reason, again = f"the network cannot tell: {sighting.detail}", now + self._policy.first_wait * 4
+            reason = f"the network cannot tell: {sighting.detail}"
+            again = now + self._pause_before_looking(delivery, now)
         else:
             reason = "not seen at the network yet; absence is believed only after settling"
             again = now + way.channel.traits.settle
         self._ledger.note(delivery.key, State.UNKNOWN, reason=reason, not_before=again, now=now)
         return State.UNKNOWN
+
+    def _pause_before_looking(self, delivery: Delivery, now: datetime) -> timedelta:
+        """Ever longer, as the request gets older: a network that cannot be read is not asked each minute."""
+        age = now - (delivery.sent_at or now)
+        return max(self._policy.first_wait * 4, min(age / 8, LOOK_AGAIN))
 
     @staticmethod
     def _sighting(way: Way) -> Sighting:

@@ -132,6 +132,26 @@ def test_a_repeat_of_what_the_page_has_from_another_hour_is_settled_by_that_post
         assert again.page.posts == [earlier]
 
 
+def test_a_page_that_cannot_be_read_is_asked_ever_more_rarely_until_it_can(scene: Scene):
+    busy, reads = True, 0
+
+    def choose(head: str) -> faults.Fault | None:
+        nonlocal reads
+        if "/feed HTTP" in head:
+            return faults.drop(accepted=True)
+        if "/published_posts" in head and busy:
+            reads += 1
+            return faults.status(429, accepted=False)
+        return None
+
+    scene.page.faults.choose = choose
+    assert scene.rounds(12 * 60) == State.UNKNOWN
+    assert 20 < reads < 60
+    busy = False
+    assert scene.rounds(61) == State.PUBLISHED
+    assert scene.bench.count() == 1
+
+
 @pytest.mark.parametrize("path", ["/photos HTTP", "/published_posts"])
 def test_what_is_not_the_post_may_fail_as_often_as_it_likes(scene: Scene, path: str):
     left = 3
