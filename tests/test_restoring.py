@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,7 @@ from pipeline.model import DeliveryKey, NoKey, State, TimedKey
 from pipeline.restoring import restore
 from tests.support import processes
 from tests.support.channels import PERMANENT, FaultyChannel, no_answer, rejected
-from tests.support.projects import Project
+from tests.support.projects import PIXEL, Project
 
 DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -41,7 +42,7 @@ KINDS = {
 class Scene:
     """A project with two entries, a network, and a ledger that can be lost and restored."""
 
-    def __init__(self, root: Path, kind: str = "permanent key", **keys: str) -> None:
+    def __init__(self, root: Path, kind: str = "permanent key", **keys: Any) -> None:
         self.clock = VirtualClock(DUE - HOUR)
         self.channel = FaultyChannel(clock=self.clock, traits=KINDS[kind])
         self.channels = {"outbox": self.channel, "other": self.channel}
@@ -201,6 +202,23 @@ def test_a_text_that_could_be_mended_and_sent_again_stops_the_import(tmp_path):
         scene.lose_and_restore(old)
     assert "nothing was imported" in raised.value.hint
     assert deliveries(scene) == []
+
+
+def test_a_picture_that_cannot_be_used_stops_the_import_with_words(tmp_path):
+    scene = Scene(tmp_path, channels={"bluesky": {"handle": "sharing.example.org"}})
+    scene.project.write("content/a.png", PIXEL)
+    scene.project.entry("a", image="a.png", image_alt="Un point")
+    scene.at(DUE - HOUR)
+    old = scene.export()
+    scene.clock.advance(HOUR + MINUTE)
+    scene.project.write("content/a.png", PIXEL[:45])
+    with pytest.raises(WrongUse, match=r"lille/a/bluesky may .* content/a\.png is damaged") as told:
+        scene.lose_and_restore(old)
+    assert "nothing was imported" in told.value.hint
+    assert deliveries(scene) == []
+    scene.project.write("content/a.png", PIXEL)
+    scene.lose_and_restore(old)
+    assert {one.key.entry: one.state for one in deliveries(scene)}["a"] is State.UNKNOWN
 
 
 def test_what_nobody_will_send_is_not_doubted(tmp_path):
