@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model import Campaign, ChannelConfig, Event, MissedPolicy, Posting
+from pipeline.model import Campaign, ChannelConfig, Event, MissedPolicy, Posting, Utm
 from pipeline.schedules import parse_campaign, read_campaign, scan
 from tests.support.editing import BROKEN, assert_sound, documents, edits, expected, found
 
@@ -53,6 +53,7 @@ channels:
   outbox:
   presse: {network: webhook, url: no, time: 12:30, late: 1d, timeout: 30s, settle: 2m, api: "http://127.0.0.1:8080"}
 hub: https://hub.example.org/
+utm: {source: lettre, medium: email, campaign: lille-2016}
 """
 
 
@@ -126,6 +127,7 @@ def test_a_campaign_with_every_key_is_read_whole():
         authority="example.org,2016-04",
         author="OuiShare",
         hub="https://hub.example.org/",
+        utm=Utm(medium="email", campaign="lille-2016", source="lettre"),
     )
 
 
@@ -364,6 +366,7 @@ KEYS = (
         "until",
     ),
     *("skip", "late", "missed", "network", "api", "timeout", "settle"),
+    *("utm", "source", "medium", "campaign"),
 )
 
 
