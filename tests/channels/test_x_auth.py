@@ -330,6 +330,18 @@ def test_a_life_that_is_not_told_is_the_usual_one_and_a_refresh_token_that_stays
     assert scene.bearers() == ["given", "stand-in-access-1"]
 
 
+def test_an_answer_without_a_refresh_token_does_not_erase_the_one_that_is_kept(scene: Scene):
+    scene.publish()
+    scene.guard.access["given"] = scene.clock.now() + 100 * HOUR
+    scene.clock.advance(2 * HOUR)
+    answer = {"access_token": "given", "expires_in": 7200}
+    scene.remote.faults.strike(faults.status(200, body=json.dumps(answer).encode(), accepted=False))
+    scene.publish("deux")
+    scene.clock.advance(2 * HOUR)
+    scene.publish("trois")
+    assert scene.bearers() == ["stand-in-access-1", "given", "stand-in-access-2"]
+
+
 def test_kept_facts_that_make_no_sense_are_fetched_anew(scene: Scene):
     scene.publish()
     seed = scene.keep.read()["seed"]
