@@ -5,10 +5,13 @@ Pure. The wall times are local to the event; `wallclock` decides the nights on w
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 
 from pipeline.model import Campaign, ChannelConfig
 from pipeline.wallclock import instant
+
+# No change of the clocks makes the time from one day's post to the next shorter than this.
+_SHORTEST_DAY = timedelta(hours=20)
 
 
 def channel_due(campaign: Campaign, channel: ChannelConfig, day: date) -> datetime:
@@ -27,9 +30,13 @@ def slot_due(campaign: Campaign, day: date) -> datetime:
 
 
 def channel_closes(campaign: Campaign, channel: ChannelConfig, due: datetime) -> datetime:
-    """Until when (UTC) a delivery due then may still be sent: the late window, never past the event."""
+    """Until when (UTC) a delivery due then may still be sent.
+
+    The late window, never past the event nor past the channel's next post: after an outage of days nothing
+    goes out all at once.
+    """
     late = channel.late if channel.late is not None else campaign.posting.late
-    return min(due + late, campaign.event.starts)
+    return _closes(campaign, due, late, channel.time or campaign.posting.time)
 
 
 def first_due(campaign: Campaign, day: date) -> datetime:
@@ -40,7 +47,23 @@ def first_due(campaign: Campaign, day: date) -> datetime:
 def last_close(campaign: Campaign, day: date) -> datetime:
     """The instant (UTC) from which nothing of that day can be sent any more."""
     ends = [channel_closes(campaign, c, channel_due(campaign, c, day)) for c in campaign.channels]
-    return max([min(slot_due(campaign, day) + campaign.posting.late, campaign.event.starts), *ends])
+    posting = campaign.posting
+    return max([_closes(campaign, slot_due(campaign, day), posting.late, posting.time), *ends])
+
+
+def _closes(campaign: Campaign, due: datetime, late: timedelta, wall: time) -> datetime:
+    ends = min(due + late, campaign.event.starts)
+    return ends if late <= _SHORTEST_DAY else min(ends, _next_due(campaign, due, wall))
+
+
+def _next_due(campaign: Campaign, due: datetime, wall: time) -> datetime:
+    """When (UTC) what posts at that wall time may post next; the event, when there is no posting day left."""
+    day = due.astimezone(campaign.event.zone).date() + timedelta(days=1)
+    while day <= campaign.posting.until:
+        if is_posting_day(campaign, day):
+            return instant(day, wall, campaign.event.zone)
+        day += timedelta(days=1)
+    return campaign.event.starts
 
 
 def is_posting_day(campaign: Campaign, day: date) -> bool:

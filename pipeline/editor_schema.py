@@ -107,7 +107,7 @@ CAMPAIGN: Mapping[str, tuple[str, Schema]] = {
         "Weekdays and days on which nothing goes out.",
         {"anyOf": [{"type": "array", "items": _SKIPPED}, *_SKIPPED["anyOf"]]},
     ),
-    "posting.late": ("How late a post may still go out, after a breakdown.", _SPAN),
+    "posting.late": ("How late a post may still go out, after a breakdown; the next one ends it.", _SPAN),
     "posting.missed": (
         "What becomes of an entry that could not go out in time: moved to a free later day, or left out.",
         {"enum": ["move", "skip"]},

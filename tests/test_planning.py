@@ -307,6 +307,22 @@ def test_nothing_may_be_sent_once_the_event_has_started():
     assert last_close(campaign, date(2016, 4, 20)) == campaign.event.starts
 
 
+def test_a_window_of_days_ends_where_the_next_post_is_due():
+    campaign = make_campaign(late=timedelta(days=3), channels=(outbox(), outbox("noon", time=time(12, 30))))
+    usual, noon = campaign.channels
+    day = date(2016, 4, 11)
+    assert channel_closes(campaign, usual, channel_due(campaign, usual, day)) == april(12)
+    assert channel_closes(campaign, noon, channel_due(campaign, noon, day)) == april(12, 12, 30)
+    assert last_close(campaign, day) == april(12, 12, 30)
+
+
+def test_a_window_of_days_lasts_over_days_that_are_skipped():
+    campaign = make_campaign(late=timedelta(days=3), skip_dates=frozenset({date(2016, 4, 12)}))
+    (channel,) = campaign.channels
+    assert channel_closes(campaign, channel, april(11)) == april(13)
+    assert channel_closes(campaign, channel, april(20)) == campaign.event.starts
+
+
 def test_the_day_of_the_event_is_a_posting_day_only_before_it_starts():
     evening = make_campaign(event_time=time(19), until=date(2016, 4, 21))
     assert days(plan(evening, make_entries("a"), {}, LONG_BEFORE)) == {"a": 21}

@@ -56,6 +56,18 @@ def days(pipeline: Pipeline) -> dict[str, int]:
 # --------------------------------------------------------------------------- the day
 
 
+def test_after_an_outage_of_days_one_post_goes_out_however_long_the_late_window(project, clock):
+    project.entry("c")
+    project.campaign("a", "b", "c", late="5d", missed="skip")
+    with project.open(clock) as pipeline:
+        pipeline.tick()
+        clock.sleep_until(DUE + 2 * DAY + HOUR)
+        report = pipeline.tick()
+        assert report.released == (("lille", "c"),)
+        assert project.posts() == ["lille/c/outbox"]
+        assert states(pipeline) == {"a": State.MISSED, "b": State.MISSED, "c": State.PUBLISHED}
+
+
 def test_a_slot_is_sent_and_released_at_its_instant_and_not_before(pipeline, project, clock):
     clock.sleep_until(DUE - SECOND)
     assert pipeline.tick().released == ()
