@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from pipeline import atomic
 from pipeline.errors import BrokenEnvironment
@@ -35,6 +34,7 @@ from pipeline.feeds.record import Made, Record
 from pipeline.feeds.selections import Kind, Listed, Selection, select
 from pipeline.feeds.stock import Stock
 from pipeline.feeds.text import url
+from pipeline.model import Event
 
 STYLE_FILE = "feed.css"
 PAGE_FILE = "index.html"
@@ -51,7 +51,7 @@ def write(source: Source, *, root: Path, public: Path) -> FeedsWritten:
         rows = stock.rows(was)
         selections = select(rows, source.campaign.language, was.labels)
         writer = Writer(folder, was)
-        _write_all(writer, stock, selections, source.campaign.event.zone)
+        _write_all(writer, stock, selections, source.campaign.event)
         # Only now that no document shows them any more.
         for entry in stock.retracted:
             publisher.withdraw(entry)
@@ -114,7 +114,7 @@ class Writer:
         return atomic.write(self._folder / file, data, flush=False)
 
 
-def _write_all(writer: Writer, stock: Stock, selections: Sequence[Selection], zone: ZoneInfo) -> None:
+def _write_all(writer: Writer, stock: Stock, selections: Sequence[Selection], event: Event) -> None:
     writer.write("style", record.digest(style.CSS.decode()), (STYLE_FILE,), lambda: (style.CSS,))
     about = repr(stock.head)
     for selection in selections:
@@ -124,8 +124,12 @@ def _write_all(writer: Writer, stock: Stock, selections: Sequence[Selection], zo
             writer.write(page.name, sign, page.files, partial(_documents, stock, page))
     (front,) = (one for one in archives.pages(selections[0], archived=False))
     links = _links(stock, selections)
-    sign = front.sign(f"{about}\n{links}\n{zone}")
-    writer.write("page", sign, (PAGE_FILE,), lambda: (landing.page(_feed(stock, front), links, zone=zone),))
+    sign = front.sign(f"{about}\n{links}\n{event}")
+
+    def front_page() -> tuple[bytes]:
+        return (landing.page(_feed(stock, front), links, zone=event.zone, event=event),)
+
+    writer.write("page", sign, (PAGE_FILE,), front_page)
 
 
 def _documents(stock: Stock, page: Page) -> tuple[bytes, bytes, bytes]:

@@ -20,6 +20,7 @@ from pipeline.feeds import landing_data
 from pipeline.feeds.document import MEDIA_FOLDER, FeedDocument, FeedEntry, FeedImage
 from pipeline.feeds.landing_words import Words, bound, direction, words_of
 from pipeline.feeds.text import clean
+from pipeline.model import Event
 
 STYLE = """\
 :root{color-scheme:light dark;
@@ -76,8 +77,13 @@ class FeedLink:
     href: str
 
 
-def page(document: FeedDocument, feeds: Sequence[FeedLink], *, zone: tzinfo = UTC) -> bytes:
-    """The page in HTML, UTF-8. Days are those of the `zone`; the feeds are offered in the given order."""
+def page(
+    document: FeedDocument, feeds: Sequence[FeedLink], *, zone: tzinfo = UTC, event: Event | None = None
+) -> bytes:
+    """The page in HTML, UTF-8. Days are those of the `zone`; the feeds are offered in the given order.
+
+    The `event` that the campaign counts down to is told to machines.
+    """
     words = words_of(document.language)
     own = words.marked_in(document.language)
     home = address(document)
@@ -85,7 +91,7 @@ def page(document: FeedDocument, feeds: Sequence[FeedLink], *, zone: tzinfo = UT
 <!doctype html>
 <html lang="{escape(document.language)}" dir="{direction(document.language)}">
 <head>
-{_head(document, feeds, home)}</head>
+{_head(document, feeds, home, event)}</head>
 <body>
 <main>
 <header>
@@ -115,7 +121,8 @@ def anchor(entry: FeedEntry) -> str:
 # --------------------------------------------------------------------------- head
 
 
-def _head(document: FeedDocument, feeds: Sequence[FeedLink], home: str | None) -> str:
+def _head(document: FeedDocument, feeds: Sequence[FeedLink], home: str | None, event: Event | None) -> str:
+    data = landing_data.json_ld(document, home, anchor, event)
     newest = next((entry.image for entry in document.entries if entry.image), None)
     lines = [
         '<meta charset="utf-8">',
@@ -131,7 +138,7 @@ def _head(document: FeedDocument, feeds: Sequence[FeedLink], home: str | None) -
             for feed in feeds
         ),
         *_cards(document, newest, home),
-        f'<script type="application/ld+json">\n{landing_data.json_ld(document, home, anchor)}\n</script>',
+        f'<script type="application/ld+json">\n{data}\n</script>',
         f"<style>{STYLE}</style>",
     ]
     return "".join(f"{line}\n" for line in lines if line)

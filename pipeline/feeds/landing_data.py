@@ -7,14 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.feeds.document import FeedDocument, FeedEntry, FeedImage
+from pipeline.feeds.text import clean, url
+from pipeline.model import Event
 
 # Inside <script>, HTML reads on: these must not stand there as themselves.
 _ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
-def json_ld(document: FeedDocument, home: str | None, anchor: Callable[[FeedEntry], str]) -> str:
-    """The document as a Blog with its postings, safe inside <script>. `home` is the page's address."""
+def json_ld(
+    document: FeedDocument, home: str | None, anchor: Callable[[FeedEntry], str], event: Event | None = None
+) -> str:
+    """The document as a Blog with its postings, safe inside <script>. `home` is the page's address.
+
+    The blog is about the campaign's page and about the event that it counts down to.
+    """
     author = {"@type": "Organization", "name": document.author}
+    about = [{"@type": "WebPage", "url": document.link}] if home else []
+    about += [_event(event, document.link)] if event else []
     blog = {
         "@context": "https://schema.org",
         "@type": "Blog",
@@ -24,7 +33,7 @@ def json_ld(document: FeedDocument, home: str | None, anchor: Callable[[FeedEntr
         "inLanguage": document.language,
         "dateModified": document.updated.isoformat(),
         "url": home or document.link,
-        "about": {"@type": "WebPage", "url": document.link} if home else None,
+        "about": about or None,
         "author": author,
         "publisher": author,
         "blogPost": [_posting(entry, home, anchor(entry)) for entry in document.entries] or None,
@@ -33,6 +42,20 @@ def json_ld(document: FeedDocument, home: str | None, anchor: Callable[[FeedEntr
     for character, escape in _ESCAPES.items():
         text = text.replace(character, escape)
     return text
+
+
+def _event(event: Event, link: str) -> dict[str, Any]:
+    """The event, its start as clocks show it there; without an address of its own, with the campaign's."""
+    place = clean(event.place or "")
+    return _known(
+        {
+            "@type": "Event",
+            "name": clean(event.name),
+            "startDate": event.starts.astimezone(event.zone).isoformat(timespec="seconds"),
+            "location": {"@type": "Place", "name": place, "address": place} if place else None,
+            "url": url(event.url) if event.url else link,
+        }
+    )
 
 
 def _posting(entry: FeedEntry, home: str | None, fragment: str) -> dict[str, Any]:

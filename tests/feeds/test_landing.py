@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from lxml import html as lxml_html
 from pipeline.feeds import document, landing, rss_atom, style
 from pipeline.feeds.document import EntryMedia, FeedDocument, Picture
 from pipeline.feeds.landing import FeedLink, page
+from pipeline.model import Event
 from tests.feeds import scene
 from tests.feeds.test_any_text import texts
 
@@ -198,6 +200,43 @@ def test_a_link_to_the_page_unfurls():
     assert tree.xpath("string(//title)") == DOCUMENT.title
 
 
+def test_search_engines_find_the_event_with_its_start_as_clocks_show_it_there():
+    starts = datetime(2016, 4, 21, 7, 0, tzinfo=UTC)
+    event = Event("Sharing Lille", starts, "Europe/Paris", "EuraTechnologies, Lille", "https://été.example/")
+    assert json_ld(read(DOCUMENT, event=event))["about"] == [
+        {"@type": "WebPage", "url": DOCUMENT.link},
+        {
+            "@type": "Event",
+            "name": "Sharing Lille",
+            "startDate": "2016-04-21T09:00:00+02:00",
+            "location": {
+                "@type": "Place",
+                "name": "EuraTechnologies, Lille",
+                "address": "EuraTechnologies, Lille",
+            },
+            "url": "https://xn--t-9fab.example/",
+        },
+    ]
+    elsewhere = replace(event, timezone="Asia/Kathmandu", place=None, url=None)
+    assert json_ld(read(UNADDRESSED, event=elsewhere))["about"] == [
+        {
+            "@type": "Event",
+            "name": "Sharing Lille",
+            "startDate": "2016-04-21T12:45:00+05:45",
+            "url": DOCUMENT.link,
+        }
+    ]
+
+
+def test_the_page_follows_an_event_that_is_moved(tmp_path):
+    scene.lay_out(tmp_path)
+    scene.write(tmp_path)
+    moved = replace(scene.CAMPAIGN.event, starts=scene.CAMPAIGN.event.starts + timedelta(hours=2))
+    scene.write(tmp_path, replace(scene.CAMPAIGN, event=moved))
+    tree = lxml_html.document_fromstring((tmp_path / "public/sharing-lille/index.html").read_bytes())
+    assert json_ld(tree)["about"][1]["startDate"] == "2016-04-21T11:00:00+02:00"
+
+
 def test_search_engines_read_a_blog_with_its_postings():
     blog = json_ld(read(DOCUMENT))
     assert (blog["@context"], blog["@type"], blog["url"]) == ("https://schema.org", "Blog", HOME)
@@ -262,7 +301,8 @@ def test_whatever_is_typed_is_shown_and_nothing_else(title, summary, alt, feed_t
         first_seen=scene.FIRST_SEEN,
         media=MEDIA,
     )
-    data = page(shown, (FeedLink(feed_title, "application/rss+xml", "feed.xml"),))
+    event = replace(campaign.event, name=title, place=alt)
+    data = page(shown, (FeedLink(feed_title, "application/rss+xml", "feed.xml"),), event=event)
     tree = lxml_html.document_fromstring(data, parser=lxml_html.HTMLParser(encoding="utf-8", huge_tree=True))
     assert shape(tree) == shape(read(replace(SIMPLE, entries=_bare(shown)), FEEDS[:1]))
     image = shown.entries[0].image
