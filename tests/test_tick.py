@@ -56,6 +56,42 @@ def days(pipeline: Pipeline) -> dict[str, int]:
 # --------------------------------------------------------------------------- the day
 
 
+def test_what_was_sent_and_whose_file_went_before_its_release_is_not_released(pipeline, project, clock):
+    clock.sleep_until(DUE)
+    pipeline.dispatcher.start(pipeline.reader.read(clock.now()))  # and the process ends before it releases
+    (project.root / "content/a.md").unlink()
+    assert pipeline.tick().released == ()
+    assert states(pipeline)["a"] is State.PUBLISHED
+    assert project.feed_titles() == []
+
+
+def test_a_released_entry_that_becomes_a_draft_keeps_the_words_readers_have(pipeline, project, clock):
+    clock.sleep_until(DUE)
+    pipeline.tick()
+    project.entry("a", title="Un brouillon", status="draft")
+    pipeline.tick()
+    assert project.feed_titles() == ["Projet a"]
+    project.entry("a", title="Relu")
+    pipeline.tick()
+    assert project.feed_titles() == ["Relu"]
+
+
+def test_an_older_checkout_on_the_same_ledger_does_not_undo_an_edit(pipeline, project, clock, tmp_path):
+    clock.sleep_until(DUE)
+    pipeline.tick()
+    older = Project(tmp_path / "older", DUE, ledger=project.ledger)
+    for folder in ("content", "schedules"):
+        shutil.copytree(project.root / folder, older.root / folder, dirs_exist_ok=True)
+    with older.open(clock) as other:
+        other.tick()
+        project.entry("a", title="Relu")
+        pipeline.tick()
+        older.entry("b", title="Un autre")  # makes the other one read its files again
+        other.tick()
+    (release,) = pipeline.ledger.releases("lille")
+    assert release.entry.title == "Relu"
+
+
 def test_after_an_outage_of_days_one_post_goes_out_however_long_the_late_window(project, clock):
     project.entry("c")
     project.campaign("a", "b", "c", late="5d", missed="skip")
