@@ -221,6 +221,27 @@ def test_a_picture_that_cannot_be_used_stops_the_import_with_words(tmp_path):
     assert {one.key.entry: one.state for one in deliveries(scene)}["a"] is State.UNKNOWN
 
 
+def test_once_the_event_has_begun_nothing_is_doubted_and_no_text_stops_the_import(tmp_path):
+    scene = Scene(tmp_path)
+    scene.at(DUE - HOUR)
+    old = scene.export()
+    scene.clock.advance(5 * DAY)
+    scene.channel = FaultyChannel(clock=scene.clock, limit=5)
+    scene.lose_and_restore(old)
+    assert State.UNKNOWN not in {one.state for one in deliveries(scene)}
+    assert scene.posts == 0
+
+
+def test_what_is_missed_for_good_is_not_doubted_and_its_text_does_not_stop_the_import(tmp_path):
+    scene = Scene(tmp_path, missed="skip")
+    scene.at(DUE - HOUR)
+    assert scene.at(DUE + 7 * HOUR)["a"] is State.MISSED
+    old = scene.export()
+    scene.channel = FaultyChannel(clock=scene.clock, limit=5)
+    scene.lose_and_restore(old)
+    assert {one.key.entry: one.state for one in deliveries(scene)}["a"] is State.MISSED
+
+
 def test_what_nobody_will_send_is_not_doubted(tmp_path):
     scene = Scene(tmp_path)
     scene.at(DUE - HOUR)
