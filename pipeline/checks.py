@@ -221,6 +221,19 @@ def calendar_problems(sources: Sources, parsed: Parsed[Campaign], calendar: Plan
         yield _problem(campaign.path, place, "E303", message, hint)
 
 
+# --------------------------------------------------------------------------- what readers have already
+
+
+def authority_problem(parsed: Parsed[Campaign], frozen: str | None) -> Iterator[Problem]:
+    """W302: the ids of the feeds go on with the authority of the first release, whatever the file says."""
+    campaign = parsed.value
+    if campaign is None or frozen in (None, campaign.authority):
+        return
+    message = f"the authority is `{campaign.authority}` here, and `{frozen}` since the first release"
+    hint = f"Write `authority: {frozen}`: the feeds keep it, so that no old entry shows as new."
+    yield _problem(campaign.path, parsed.marks.at("authority"), "W302", message, hint)
+
+
 # --------------------------------------------------------------------------- texts
 
 

@@ -84,6 +84,8 @@ class Review:
                 if parsed.value is not None:
                     calendar = recorded_plan(self._ledger, parsed.value, self.entries, self._now)
                     found += checks.calendar_problems(self._sources, parsed, calendar)
+                    known = self._ledger.campaign(parsed.value.id) if self._ledger else None
+                    found += checks.authority_problem(parsed, known.authority if known else None)
                     plans.setdefault(parsed.value.id, calendar)
             found += crowd_problems(self._sources, plans, self._open_channel)
         return sorted(set(found))
