@@ -42,9 +42,16 @@ def iso(instant: datetime | None) -> str | None:
 
 
 def plan_document(
-    campaign: Campaign, calendar: Plan, entries: Mapping[str, Entry], open_channel: OpenChannel
+    campaign: Campaign,
+    calendar: Plan,
+    entries: Mapping[str, Entry],
+    open_channel: OpenChannel,
+    states: Mapping[DeliveryKey, State],
 ) -> dict[str, Any]:
-    """One campaign of `plan --json`: every slot with the very text each channel would be sent."""
+    """One campaign of `plan --json`: every slot with the very text each channel would be sent.
+
+    `states` are those of its deliveries, as far as there are any.
+    """
     ways = {channel.id: open_channel(campaign, channel) for channel in campaign.channels}
     slots = [
         {
@@ -55,6 +62,7 @@ def plan_document(
             "standing": str(calendar.standing.get(slot.entry, Standing.AHEAD)),
             "channels": [
                 _channel_row(campaign, channel, slot, entries.get(slot.entry), ways[channel.id])
+                | {"state": states.get(DeliveryKey(campaign.id, slot.entry, channel.id))}
                 for channel in campaign.channels
             ],
         }

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline import atomic, checks, content, remembered, schedules
 from pipeline.checks import OpenChannel
 from pipeline.crowding import crowd_problems
+from pipeline.delivery import Create
 from pipeline.errors import BrokenEnvironment, WrongUse
 from pipeline.library import cross_problems, read_sources, recorded_plan
-from pipeline.model import Campaign, Delivery, Entry, Release
-from pipeline.planning import Plan
+from pipeline.model import Campaign, Delivery, DeliveryKey, Entry, Release, State
+from pipeline.planning import Plan, changes
 from pipeline.problems import Problem
 from pipeline.renamed import renamed_problems
 from pipeline.report import plan_document
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A campaign and its plan."""
+    """A campaign and its plan as of an instant (UTC)."""
 
     campaign: Campaign
     calendar: Plan
+    now: datetime
 
 
 class Review:
@@ -111,7 +113,7 @@ class Review:
         views = []
         for one in [self.campaigns[campaign]] if campaign else self.campaigns.values():
             now = self._now if as_of is None else instant(as_of, time.min, one.event.zone)
-            views.append(View(one, recorded_plan(self._ledger, one, self.entries, now)))
+            views.append(View(one, recorded_plan(self._ledger, one, self.entries, now), now))
         return views
 
     def deliveries(self, campaign: str) -> list[Delivery]:
@@ -128,7 +130,16 @@ class Review:
 
     def document(self, view: View) -> dict[str, Any]:
         """The campaign's part of `plan --json`."""
-        return plan_document(view.campaign, view.calendar, self.entries, self._open_channel)
+        return plan_document(
+            view.campaign, view.calendar, self.entries, self._open_channel, self._states(view)
+        )
+
+    def _states(self, view: View) -> dict[DeliveryKey, State]:
+        """The deliveries' states, and those the plan is about to give: a channel may be new."""
+        deliveries = self.deliveries(view.campaign.id)
+        states = {delivery.key: delivery.state for delivery in deliveries}
+        todo = [] if view.calendar.over else changes(view.campaign, view.calendar, deliveries, view.now)
+        return {change.key: change.state for change in todo if isinstance(change, Create)} | states
 
     def changes(self, views: list[View]) -> dict[str, list[str]]:
         """What is different since the plan was last shown, by campaign; then remembers this one."""

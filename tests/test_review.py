@@ -40,13 +40,26 @@ def pipeline(project: Project) -> Iterator[Pipeline]:
         yield opened
 
 
-def found(project: Project, pipeline: Pipeline) -> list[tuple[str, str, str]]:
+def review_of(project: Project, pipeline: Pipeline) -> Review:
     around = surroundings(project.root)
-    review = Review(
+    return Review(
         project.root, lambda one, config: open_channel(one, config, around), DUE + HOUR, pipeline.ledger
     )
-    warnings = [one for one in review.problems() if one.severity is Severity.WARNING]
+
+
+def found(project: Project, pipeline: Pipeline) -> list[tuple[str, str, str]]:
+    problems = review_of(project, pipeline).problems()
+    warnings = [one for one in problems if one.severity is Severity.WARNING]
     return [(one.path, one.code, f"{one.message} {one.hint}") for one in warnings]
+
+
+def test_a_channel_that_came_too_late_for_a_day_is_not_shown_as_if_it_got_the_post(project, pipeline):
+    project.campaign("a", "b", "c", days_off=3, channels={"outbox": {}, "presse": {"network": "outbox"}})
+    review = review_of(project, pipeline)
+    (view,) = review.views()
+    first, second, _ = review.document(view)["slots"]
+    assert [row["state"] for row in first["channels"]] == ["published", "missed"]
+    assert [row["state"] for row in second["channels"]] == ["planned", "planned"]
 
 
 def test_files_that_agree_with_the_ledger_are_no_problem(project, pipeline):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pipeline.review import Review, View
 
 
+_NOTHING_SENT = frozenset(("held", "missed", "cancelled", "deleted"))
+
+
 @click.command("plan")
 @click.argument("campaign", required=False)
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The plan as it would be on that day.")
@@ -115,7 +118,8 @@ def _show_day(row: dict[str, Any], document: dict[str, Any], when: str, titles: 
     words = f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}, J-{row['days_left']}"
     click.echo(f"{when}: {words}: {titles.get(row['entry'], row['entry'])}{_standing(row, document)}")
     for channel in row["channels"]:
-        click.echo(f"  {local(channel['due'], document['timezone'])} {channel['channel']}{_length(channel)}")
+        at = local(channel["due"], document["timezone"])
+        click.echo(f"  {at} {channel['channel']}{_length(channel)}{_state(channel, row, document)}")
 
 
 def _show_list(document: dict[str, Any]) -> None:
@@ -130,6 +134,7 @@ def _show_list(document: dict[str, Any]) -> None:
     for slot in document["slots"]:
         channels = [
             f"{row['channel']} {local(row['due'], document['timezone'])}{_length(row)}"
+            + _state(row, slot, document)
             for row in slot["channels"]
         ]
         entry = slot["entry"] + _standing(slot, document)
@@ -139,6 +144,12 @@ def _show_list(document: dict[str, Any]) -> None:
 
 def _standing(slot: dict[str, Any], document: dict[str, Any]) -> str:
     return "" if slot["standing"] == "ahead" or document["over"] else f" [{slot['standing']}]"
+
+
+def _state(row: dict[str, Any], slot: dict[str, Any], document: dict[str, Any]) -> str:
+    """That this channel gets nothing, where the standing of the day does not say so."""
+    told = row["state"] in _NOTHING_SENT and row["state"] != slot["standing"] and not document["over"]
+    return f" [{row['state']}]" if told else ""
 
 
 def _length(row: dict[str, Any]) -> str:
