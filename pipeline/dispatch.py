@@ -40,6 +40,7 @@ from pipeline.composing import TemplateProblem, compose
 from pipeline.delivery import (
     POLICY,
     AskPerson,
+    Event,
     LookUp,
     NextStep,
     Policy,
@@ -73,6 +74,10 @@ LOOK_AGAIN = timedelta(hours=1)
 CLOCKS_APART = timedelta(minutes=5)  # how far a network's clock may be behind ours
 
 
+def _account(delivery: Delivery) -> Account:
+    return Account(delivery.network, delivery.key.channel)
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """A delivery with the campaign and the opened channel it goes through."""
@@ -104,6 +109,7 @@ class Dispatcher:
         self._policy = policy
         self.sender = Sender(clock, policy, probe)
         self._accounts = Accounts(workers)
+        self._asked_to_wait: dict[Account, datetime] = {}
         self._stopping = False
         self._sent: SimpleQueue[DeliveryKey] = SimpleQueue()
 
@@ -148,7 +154,7 @@ class Dispatcher:
         now = self._clock.now()
         unknown = [d for d in self._ledger.unsettled() if d.not_before is None or d.not_before <= now]
         for delivery in [*unknown, *self._ledger.due(now)]:
-            accounts.setdefault(Account(delivery.network, delivery.key.channel), []).append(delivery)
+            accounts.setdefault(_account(delivery), []).append(delivery)
         return accounts
 
     def _serve(self, deliveries: list[Delivery], library: Library) -> bool:
@@ -192,6 +198,12 @@ class Dispatcher:
         now = self._clock.now()
         if now >= way.campaign.event.starts:
             return way.delivery.state  # nothing goes out once the event has begun; its window will close
+        until = self._asked_to_wait.get(_account(way.delivery), now)
+        if until > now:
+            # Another post of the account was sent away: asking on, post after post, gets accounts locked.
+            reason = f"the account of `{key.channel}` was asked to wait"
+            self._ledger.note(key, State.PLANNED, reason=reason, not_before=until, now=now)
+            return State.PLANNED
         rendition = self._render(way, library, now)
         if rendition is None:
             return way.delivery.state
@@ -315,6 +327,8 @@ class Dispatcher:
         self._probe("after reply")
         now = self._clock.now()
         step = after(outcome, claimed, now, repeated=repeated, policy=self._policy)
+        if step.event is Event.RATE_LIMITED and step.not_before is not None:
+            self._asked_to_wait[_account(claimed)] = step.not_before
         self._probe("before receipt")
         try:
             recorded = record_surely(

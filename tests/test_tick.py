@@ -16,7 +16,7 @@ from pipeline.clock import VirtualClock
 from pipeline.errors import BrokenEnvironment, LedgerError
 from pipeline.model import DeliveryKey, NoKey, State
 from pipeline.tick import LOOK_AGAIN, Pipeline
-from tests.support.channels import PERMANENT, FaultyChannel, no_answer, rejected
+from tests.support.channels import PERMANENT, FaultyChannel, no_answer, rate_limited, rejected
 from tests.support.projects import Project
 
 DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
@@ -90,6 +90,24 @@ def test_an_older_checkout_on_the_same_ledger_does_not_undo_an_edit(pipeline, pr
         other.tick()
     (release,) = pipeline.ledger.releases("lille")
     assert release.entry.title == "Relu"
+
+
+def test_an_account_that_was_asked_to_wait_is_not_asked_again_for_another_campaign(project, clock):
+    (project.root / "schedules/lille.yaml").unlink()
+    for name in ("un", "deux"):
+        project.campaign("a", campaign_id=name, channels={"presse": {"network": "outbox"}})
+    channel = FaultyChannel(clock=clock, traits=PERMANENT)
+    channel.fail("publish", rate_limited(until=DUE + 20 * MINUTE))
+    with project.open(clock, channels={"presse": channel}) as pipeline:
+        pipeline.tick()
+        clock.sleep_until(DUE)
+        pipeline.tick()
+        assert len(channel.remote.calls) == 1
+        waiting = pipeline.ledger.deliveries(states={State.PLANNED})
+        assert {one.not_before for one in waiting} == {DUE + 20 * MINUTE}
+        assert pipeline.next_wake(clock.now()) == DUE + 20 * MINUTE
+        clock.sleep_until(DUE + 20 * MINUTE)
+        assert len(pipeline.tick().sent) == 2
 
 
 def test_after_an_outage_of_days_one_post_goes_out_however_long_the_late_window(project, clock):
