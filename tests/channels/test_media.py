@@ -427,6 +427,31 @@ def test_what_is_no_file_is_named(root: Path, path: str, words: str):
     assert words in (problem(root, Image(path, "a")) or "")
 
 
+_SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+from pipeline.channels import media
+from pipeline.model import Image
+root = Path(sys.argv[1])
+assert media.problem(root, Image("small.png", "x")) is None  # the decoder is loaded
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (120 << 20), resource.RLIM_INFINITY))
+try:
+    print(media.problem(root, Image("large.png", "x")))
+except MemoryError:
+    print("no memory")
+"""
+
+
+def test_a_machine_without_memory_is_not_the_fault_of_the_picture(tmp_path: Path):
+    Pillow.new("L", (2, 2)).save(tmp_path / "small.png")
+    Pillow.new("RGB", (7000, 7000)).save(tmp_path / "large.png")
+    ran = subprocess.run(
+        [sys.executable, "-c", _SHORT_OF_MEMORY, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "no memory\n"
+
+
 @pytest.mark.timeout(10)
 def test_a_pipe_is_not_waited_for(root: Path):
     os.mkfifo(root / "content" / "a.png")
