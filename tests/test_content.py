@@ -139,6 +139,12 @@ def test_one_tag_may_stand_without_brackets():
     assert small("tags: zéro déchet").tags == ("zéro déchet",)
 
 
+@pytest.mark.parametrize("nothing", ["\\u200B", "\\u2060\\u00AD", " \\u00A0\\u202F", "\\u3000"])
+def test_a_text_of_which_nothing_shows_is_empty(nothing):
+    assert codes("image: o.png", f'image_alt: "{nothing}"') == ["E104"]
+    assert codes(f'title: "{nothing}"') == ["E104"]
+
+
 @pytest.mark.parametrize("length", [1, 120])
 def test_a_title_has_1_to_120_characters(length: int):
     assert small(f"title: {'é' * length}").title == "é" * length

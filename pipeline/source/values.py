@@ -29,6 +29,7 @@ _LANGUAGE = re.compile(
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _FRENCH_DATE = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(#[0-9]+|#x[0-9A-Fa-f]+|[A-Za-z]+);|!?\[[^\[\]]*\]\([^()\s]*\)")
+_INVISIBLE = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))  # a text of nothing else shows nothing
 _FRENCH_KEYS = {
     "titre": "title",
     "résumé": "summary",
@@ -99,7 +100,7 @@ def _normal(value: str, limit: int) -> str:
 
 
 def _measured(value: str, limit: int) -> str:
-    if not value:
+    if all(unicodedata.category(character) in _INVISIBLE for character in value):
         raise refuse("E104", "is empty", "Write a text, or leave the key out if it is optional.")
     if len(value) > limit:
         hint = f"Shorten it by {len(value) - limit}."
