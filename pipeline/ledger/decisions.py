@@ -8,15 +8,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pipeline.delivery import Event
 from pipeline.errors import NotAllowed
 from pipeline.ledger import rows
 from pipeline.ledger.records import SAID_POSTED
 from pipeline.ledger.room import Room, target
-from pipeline.ledger.schema import pauses
+from pipeline.ledger.schema import deliveries, pauses
 from pipeline.model import Delivery, DeliveryKey, Receipt, State
+
+_D = deliveries.c
+_HELD = (
+    select(_D.entry)
+    .where(
+        _D.campaign == bindparam("of_campaign"),
+        _D.channel == bindparam("of_channel"),
+        _D.state == State.HELD,
+    )
+    .limit(1)
+)
 
 
 class Decisions(Room):
@@ -59,10 +70,19 @@ class Decisions(Room):
             return moved
 
     def cancel(self, key: DeliveryKey, now: datetime) -> Delivery:
-        """A person gives the delivery up; its day becomes free."""
+        """A person gives the delivery up; its day becomes free.
+
+        When it was the last one held on its channel, the channel goes on: a pause that no held delivery
+        explains would ask nobody, and every later post would be missed. Should the credentials still be
+        refused, the next post is held and pauses it again.
+        """
         with self._database.writing() as connection:
             was = self._for_person(connection, key)
-            return self._move(connection, was, Event.GIVEN_UP, now, date=None, reason="given up")
+            moved = self._move(connection, was, Event.GIVEN_UP, now, date=None, reason="given up")
+            others = {"of_campaign": key.campaign, "of_channel": key.channel}
+            if was.state is State.HELD and connection.scalar(_HELD, others) is None:
+                self._resume(connection, key.campaign, key.channel, now)
+            return moved
 
     def paused(self) -> dict[tuple[str, str], str]:
         """The paused channels, as (campaign, channel), and why."""

@@ -634,6 +634,19 @@ def test_a_second_failure_keeps_the_first_reason_of_a_pause(scene: Scene) -> Non
     assert scene.ledger.paused() == {("lille", "outbox"): "401 a"}
 
 
+def test_a_channel_goes_on_once_nothing_held_explains_its_pause(scene: Scene) -> None:
+    keys = [scene.key("a"), scene.key("b")]
+    for day, key in enumerate(keys):
+        scene.create(key, day=START.date() + day * DAY)
+        scene.claim(key, key.entry)
+    for key in keys:
+        scene.ledger.record(key, key.entry, Step(Event.AUTH_FAILED), None, "auth failed", START)
+    scene.ledger.cancel(keys[0], START)
+    assert scene.ledger.paused() == {("lille", "outbox"): "paused"}, "the other one still waits for a person"
+    scene.ledger.cancel(keys[1], START)
+    assert scene.ledger.paused() == {}
+
+
 def test_what_is_given_up_gives_its_day_free(scene: Scene) -> None:
     key = scene.key()
     scene.create(key)

@@ -1,0 +1,66 @@
+"""What people change while a campaign is under way: nothing is lost by it in silence, and nothing stays stuck."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline import decisions
+from pipeline.clock import VirtualClock
+from tests.support.channels import FaultyChannel, auth_failed
+from tests.support.projects import Project
+
+DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class Scene:
+    """A campaign of three days with one channel, `main`, seen an hour before its first post."""
+
+    def __init__(self, root):
+        self.clock = VirtualClock(DUE - HOUR)
+        self.channel = FaultyChannel(clock=self.clock)
+        self.project = Project(root, DUE)
+        for entry in "abc":
+            self.project.entry(entry)
+        self.write()
+        self.look(DUE - HOUR)
+
+    def write(self, *channels, **options):
+        """The campaign's file, with these channels."""
+        named = {"main": {"network": "outbox", **options}}
+        self.project.campaign(
+            "a", "b", "c", channels=named | {name: {"network": "outbox"} for name in channels}
+        )
+
+    def look(self, instant):
+        """A tick at that instant."""
+        self.clock.sleep_until(instant)
+        self.do(lambda pipeline: pipeline.tick())
+
+    def do(self, what):
+        with self.project.open(self.clock, channels={"main": self.channel}) as pipeline:
+            return what(pipeline)
+
+    def state(self, key):
+        return self.project.states()[f"lille/{key}"]
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def test_giving_up_what_was_held_for_refused_credentials_lets_the_next_post_ask_again(scene):
+    scene.channel.fail("publish", auth_failed())
+    scene.look(DUE)
+    assert scene.do(lambda pipeline: pipeline.ledger.paused())
+    scene.do(lambda pipeline: decisions.cancel(pipeline, "lille/a/main"))
+    scene.channel.fail("publish", auth_failed())
+    scene.look(DUE + DAY)
+    (waits,) = scene.do(lambda pipeline: pipeline.waiting())
+    assert str(waits.delivery.key) == "lille/b/main"
+    scene.do(lambda pipeline: decisions.cancel(pipeline, "lille/b/main"))
+    scene.look(DUE + 2 * DAY)
+    assert scene.state("c/main") == "published"
