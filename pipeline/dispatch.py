@@ -214,7 +214,9 @@ class Dispatcher:
         if now >= way.campaign.event.starts:  # preparing took its time
             return way.delivery.state
         try:
-            claimed = self._ledger.claim(key, rendition, lease, self._lease_end(way, now), now)
+            claimed = self._ledger.claim(
+                key, rendition, lease, self._lease_end(way, now), now, way.config.network
+            )
         except LostRace:
             return None
         self._probe("after claim")
@@ -297,11 +299,16 @@ class Dispatcher:
         return now + lease_length(way.channel.traits, self._policy)
 
     def way(self, key: DeliveryKey, library: Library) -> Way | None:
-        """The delivery with its campaign and channel; None when either is gone or is another now."""
+        """The delivery with its campaign and channel; None when either is gone or is another now.
+
+        What is planned goes to the network that the channel has now: no other one has it, or may have it.
+        """
         delivery = self._ledger.delivery(key)
         campaign = library.campaigns.get(key.campaign)
         config = campaign.channel(key.channel) if campaign else None
-        if delivery is None or campaign is None or config is None or config.network != delivery.network:
+        if delivery is None or campaign is None or config is None:
+            return None
+        if config.network != delivery.network and delivery.state is not State.PLANNED:
             return None
         return Way(delivery, campaign, config, self._open_channel(campaign, config))
 

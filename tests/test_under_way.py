@@ -1,4 +1,4 @@
-"""What people change while a campaign is under way: nothing is lost by it in silence, and nothing stays stuck."""
+"""What people change while a campaign is under way: nothing is lost in silence, and nothing stays stuck."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import decisions
 from pipeline.clock import VirtualClock
-from tests.support.channels import FaultyChannel, auth_failed
+from tests.support.channels import FaultyChannel, auth_failed, no_answer, rejected
 from tests.support.projects import Project
 
 DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
@@ -64,3 +64,32 @@ def test_giving_up_what_was_held_for_refused_credentials_lets_the_next_post_ask_
     scene.do(lambda pipeline: decisions.cancel(pipeline, "lille/b/main"))
     scene.look(DUE + 2 * DAY)
     assert scene.state("c/main") == "published"
+
+
+def test_a_channel_that_gets_another_network_posts_what_is_planned_there(scene):
+    scene.write(network="webhook", url="https://example.org/hook")
+    scene.look(DUE)
+    scene.look(DUE + DAY)
+    assert (scene.state("a/main"), scene.state("b/main")) == ("published", "published")
+    told = scene.do(lambda pipeline: pipeline.ledger.deliveries("lille"))
+    assert [one.network for one in told] == ["webhook", "webhook", "outbox"]
+    assert scene.channel.remote.count == 2
+
+
+def test_what_was_held_goes_to_the_other_network_once_retried(scene):
+    scene.channel.fail("publish", rejected())
+    scene.look(DUE)
+    scene.write(network="webhook", url="https://example.org/hook")
+    scene.do(lambda pipeline: decisions.retry(pipeline, "lille/a/main"))
+    scene.look(DUE + MINUTE)
+    assert scene.state("a/main") == "published"
+
+
+def test_what_the_former_network_may_have_is_never_sent_to_the_other(scene):
+    scene.channel.fail("publish", no_answer(accepted=False))
+    scene.look(DUE)
+    scene.write(network="webhook", url="https://example.org/hook")
+    scene.look(DUE + HOUR)
+    (waits,) = scene.do(lambda pipeline: pipeline.waiting())
+    assert str(waits.delivery.key) == "lille/a/main"
+    assert scene.channel.remote.count == 0

@@ -81,10 +81,17 @@ class Sends(Room):
     # ------------------------------------------------------------------- one send
 
     def claim(
-        self, key: DeliveryKey, rendition: Rendition, lease: str, until: datetime, now: datetime
+        self,
+        key: DeliveryKey,
+        rendition: Rendition,
+        lease: str,
+        until: datetime,
+        now: datetime,
+        network: str | None = None,
     ) -> Delivery:
         """Freeze what will be sent, and take the right to send it until `until`.
 
+        `network` is the one it is sent to, should the channel have got another since it was planned.
         Raises LostRace unless the delivery is planned, due, still open, and its channel not paused.
         """
         with self._database.writing() as connection:
@@ -98,6 +105,7 @@ class Sends(Room):
                 "sent_at": now,
                 "attempts": was.attempts + 1,
                 **rows.rendition_columns(rendition),
+                "network": network or was.network,
             }
             claimed = self._move(connection, was, Event.CLAIMED, now, **intent)
             self._open_attempt(connection, claimed, now)
