@@ -337,8 +337,9 @@ def _placing(was: Delivery, target: Create, campaign: Campaign, plan: Plan, now:
         # Once its instant has come it keeps it: a person's retry, or a wait the network asked for.
         same = (was.date, was.due, was.closes) == (target.date, target.due, target.closes)
         return None if same or was.due <= now else _Placing(None)
-    if was.state is State.CANCELLED and was.reason == WITHDRAWN_REASON and now < target.closes:
-        return _Placing(Event.RESTORED)  # late, if its file was away while its instant came
+    if was.state is State.CANCELLED and was.reason == WITHDRAWN_REASON:
+        # Also when its instant has passed: it goes out within its late window, or is told as missed after it.
+        return _Placing(Event.RESTORED)
     if target.due <= now:
         return None
     moved = (

@@ -98,9 +98,11 @@ def _catch_up(
 def _would_have_been_sent(change: Change, since: datetime, now: datetime) -> TypeGuard[Create | Place]:
     if isinstance(change, Create):
         return change.state is State.PLANNED and since < change.due <= now
-    if not isinstance(change, Place) or not since < change.due <= now:
+    if not isinstance(change, Place) or change.due > now:
         return False
-    return change.was.state is State.CANCELLED or (change.was.state is State.PLANNED and change.was.due > now)
+    if change.was.state is State.CANCELLED:
+        return change.closes > since  # what comes back within its late window is sent at once
+    return since < change.due and change.was.state is State.PLANNED and change.was.due > now
 
 
 def _past_days(
@@ -159,7 +161,7 @@ def renditions(
         campaign = library.campaigns.get(delivery.key.campaign)
         config = campaign.channel(delivery.key.channel) if campaign else None
         entry = library.entries.get(delivery.key.entry)
-        if campaign is None or config is None or entry is None or config.network != delivery.network:
+        if campaign is None or config is None or entry is None:
             return None
         if now >= campaign.event.starts:
             return None

@@ -245,6 +245,13 @@ def test_a_slot_one_channel_got_does_not_move():
     assert calendar.standing["a"] is Standing.SETTLED
 
 
+def test_a_slot_that_was_withdrawn_all_day_and_comes_back_takes_a_free_day():
+    held = {"a": Record("a", date(2016, 4, 18))}
+    assert plan(make_campaign(), make_entries("a"), held, april(18, 10)).standing["a"] is Standing.OPEN
+    late = plan(make_campaign(), make_entries("a"), held, april(18, 20))
+    assert (days(late), late.standing["a"]) == ({"a": 20}, Standing.AHEAD)
+
+
 def test_a_slot_given_up_by_a_person_on_every_channel_does_not_come_back():
     held = {"a": Record("a", date(2016, 4, 18), (State.CANCELLED, State.CANCELLED))}
     calendar = plan(make_campaign(), make_entries("a"), held, april(18, 20))

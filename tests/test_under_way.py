@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import decisions
 from pipeline.clock import VirtualClock
-from tests.support.channels import FaultyChannel, auth_failed, no_answer, rejected
+from tests.support.channels import FaultyChannel, auth_failed, no_answer, rate_limited, rejected
 from tests.support.projects import Project
 
 DUE = datetime(2016, 4, 11, 10, tzinfo=UTC)
@@ -38,6 +38,16 @@ class Scene:
         """A tick at that instant."""
         self.clock.sleep_until(instant)
         self.do(lambda pipeline: pipeline.tick())
+
+    def away(self, instant):
+        """The campaign's file is taken away, and a tick sees it."""
+        (self.project.root / "schedules/lille.yaml").unlink()
+        self.look(instant)
+
+    def back(self, instant):
+        """It is put back, and a tick sees it."""
+        self.write()
+        self.look(instant)
 
     def do(self, what):
         with self.project.open(self.clock, channels={"main": self.channel}) as pipeline:
@@ -92,4 +102,47 @@ def test_what_the_former_network_may_have_is_never_sent_to_the_other(scene):
     scene.look(DUE + HOUR)
     (waits,) = scene.do(lambda pipeline: pipeline.waiting())
     assert str(waits.delivery.key) == "lille/a/main"
+    assert scene.channel.remote.count == 0
+
+
+def test_a_post_that_waits_goes_out_though_its_campaign_was_away_for_a_moment(scene):
+    scene.channel.fail("publish", rate_limited(wait=10 * MINUTE))
+    scene.look(DUE)
+    scene.away(DUE + MINUTE)
+    scene.back(DUE + 2 * MINUTE)
+    scene.look(DUE + 15 * MINUTE)
+    assert scene.state("a/main") == "published"
+    assert scene.channel.remote.count == 1
+
+
+def test_a_channel_that_comes_back_within_its_window_still_gets_the_post(scene):
+    scene.write("second")
+    scene.look(DUE - 30 * MINUTE)
+    scene.write()
+    scene.look(DUE)
+    scene.write("second")
+    scene.look(DUE + HOUR)
+    assert (scene.state("a/main"), scene.state("a/second")) == ("published", "published")
+
+
+def test_what_comes_back_after_its_window_is_told_as_missed_and_can_be_sent(scene):
+    scene.away(DUE - MINUTE)
+    scene.look(DUE)
+    scene.back(DUE + 7 * HOUR)
+    assert scene.channel.remote.count == 0
+    assert scene.project.feed_titles() == []
+    scene.look(DUE + 7 * HOUR + MINUTE)
+    (missed,) = scene.do(lambda pipeline: pipeline.missed())
+    assert str(missed.delivery.key) == "lille/a/main"
+    scene.do(lambda pipeline: decisions.retry(pipeline, "lille/a/main"))
+    scene.look(DUE + 8 * HOUR)
+    assert scene.state("a/main") == "published"
+
+
+def test_what_a_person_gave_up_does_not_come_back_with_the_file(scene):
+    scene.do(lambda pipeline: decisions.cancel(pipeline, "lille/a/main"))
+    scene.away(DUE - MINUTE)
+    scene.back(DUE + MINUTE)
+    scene.look(DUE + HOUR)
+    assert scene.state("a/main") == "cancelled"
     assert scene.channel.remote.count == 0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.delivery import WITHDRAWN_REASON, Change, Create, Event, Place, Withdraw
@@ -39,6 +39,10 @@ SENT_BY_ITSELF = (
     "refreshed",
 )
 
+_WITHDRAWN = and_(
+    deliveries.c.state == State.CANCELLED,
+    deliveries.c.reason.is_not_distinct_from(WITHDRAWN_REASON),
+)
 _DELIVERY = insert(deliveries)
 _SLOT = insert(slots_table)
 
@@ -115,15 +119,14 @@ class Plans(Room):
     def slots(self, campaign: str) -> dict[str, SlotRecord]:
         """The slots of the last applied plan with what became of them, by entry, in order of date.
 
-        What the plan itself withdrew counts for nothing: it comes back with its file.
+        What a plan withdrew has no state here: nothing became of it, and it may come back with its file.
         """
         d, r = deliveries.c, releases.c
-        counts = or_(d.state != State.CANCELLED, d.reason.is_distinct_from(WITHDRAWN_REASON))
         with self._database.reading() as connection:
             found = _slots(connection, campaign)
             states = connection.execute(
                 select(d.entry, d.state, func.max(d.closes))
-                .where(d.campaign == campaign, counts)
+                .where(d.campaign == campaign, ~_WITHDRAWN)
                 .group_by(d.entry, d.state)
             ).all()
             released = set(connection.scalars(select(r.entry).where(r.campaign == campaign)))
