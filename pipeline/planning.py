@@ -100,9 +100,11 @@ def plan(
     members = _members(campaign, entries)
     over = now >= campaign.event.starts
     if records:
-        kept = _kept(campaign, entries, records, now)
+        kept = _kept(campaign, records, now)
+    elif over:
+        kept = {}
     else:
-        kept = {} if over else _born_missed(campaign, members, now)
+        kept = _born_missed(campaign, members, now)
     settled_days = {entry: day for entry, (day, _) in kept.items()}
     standing = {entry: stands for entry, (_, stands) in kept.items()}
 
@@ -142,17 +144,18 @@ def _members(campaign: Campaign, entries: Mapping[str, Entry]) -> list[Entry]:
 
 
 def _kept(
-    campaign: Campaign, entries: Mapping[str, Entry], records: Mapping[str, SlotRecord], now: datetime
+    campaign: Campaign, records: Mapping[str, SlotRecord], now: datetime
 ) -> dict[str, tuple[date, Standing]]:
-    """The recorded slots that are not planned anew: settled, open, or missed."""
-    wanted = {entry.id for entry in _members(campaign, entries)}
-    kept: dict[str, tuple[date, Standing]] = {}
-    for record in records.values():
-        stands = _standing(campaign, record, now)
-        if stands is Standing.AHEAD or (stands is Standing.OPEN and record.entry not in wanted):
-            continue
-        kept[record.entry] = (record.date, stands)
-    return kept
+    """The recorded slots that are not planned anew: settled, open, or missed.
+
+    Also those of entries that are withdrawn: one that comes back takes its day again, and nobody else moves.
+    """
+    standing = {record.entry: _standing(campaign, record, now) for record in records.values()}
+    return {
+        entry: (records[entry].date, stands)
+        for entry, stands in standing.items()
+        if stands is not Standing.AHEAD
+    }
 
 
 def _standing(campaign: Campaign, record: SlotRecord, now: datetime) -> Standing:

@@ -208,10 +208,11 @@ def test_a_slot_within_its_late_window_keeps_its_day():
     assert days(calendar)["a"] == 11
 
 
-def test_an_open_slot_whose_entry_is_withdrawn_leaves_the_calendar():
+def test_an_open_slot_whose_entry_is_withdrawn_keeps_its_day_for_it():
     before = plan(make_campaign(), make_entries("a", "b"), {}, LONG_BEFORE)
     calendar = plan(make_campaign(), make_entries("b"), seen(before), april(19, 10))
-    assert days(calendar) == {"b": 20}
+    assert days(calendar) == {"a": 19, "b": 20}
+    assert "a" not in calendar.members
 
 
 def test_a_missed_slot_without_a_free_day_stays_missed():

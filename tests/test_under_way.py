@@ -146,3 +146,18 @@ def test_what_a_person_gave_up_does_not_come_back_with_the_file(scene):
     scene.look(DUE + HOUR)
     assert scene.state("a/main") == "cancelled"
     assert scene.channel.remote.count == 0
+
+
+def test_an_entry_that_is_away_for_a_moment_on_its_day_costs_no_other_its_own(scene):
+    scene.channel.fail("publish", rate_limited(wait=10 * MINUTE))
+    scene.look(DUE)
+    path = scene.project.root / "content/a.md"
+    text = path.read_bytes()
+    path.unlink()
+    scene.look(DUE + MINUTE)
+    assert scene.state("a/main") == "cancelled"
+    scene.project.write("content/a.md", text)
+    for instant in (DUE + 2 * MINUTE, DUE + 15 * MINUTE, DUE + DAY, DUE + 2 * DAY):
+        scene.look(instant)
+    assert set(scene.project.states().values()) == {"published"}
+    assert scene.channel.remote.count == 3
