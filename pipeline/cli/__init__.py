@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -42,8 +45,32 @@ COMMANDS = {
 }
 
 
+EXIT_READER_LEFT = 141  # as shells have it: 128 and the number of the signal; never 1, which says "problems"
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Whoever reads our output may close it early, as `head` does: what was to be done is done by then."""
+    try:
+        yield
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # What is left in the buffer has nowhere to go, and is not to be missed at the exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        sys.exit(EXIT_READER_LEFT)
+
+
 class _Lazy(click.Group):
     """Knows its commands by name and loads the one that is called."""
+
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_may_leave():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
