@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -93,8 +94,17 @@ def cli() -> None:
     """Release one project a day until an event: into feeds, and onto social networks, each exactly once."""
 
 
+def _open_what_is_closed() -> None:
+    """A standard stream that our caller has closed (`>&-`) leads nowhere, instead of being none at all."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - as long as we live
+            setattr(sys, name, nowhere)
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command and exit with the status that interface and scripts rely on."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an old terminal must not stop a command

@@ -327,3 +327,10 @@ def test_a_reader_who_leaves_early_is_no_problem_in_the_files(project, words):
     ended = in_a_shell(gone, project.root)
     assert ended.stdout == "141\n"
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("words", ["plan >&-", "rehearse 2>&-", "plan <&- >&- 2>&-"])
+def test_a_stream_that_is_closed_changes_nothing_but_what_is_seen(project, words):
+    ended = in_a_shell(f"$PIPELINE {words}", project.root)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
