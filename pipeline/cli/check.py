@@ -10,7 +10,7 @@ import sys
 import click
 
 from pipeline import app
-from pipeline.cli.options import as_json, project
+from pipeline.cli.options import as_json, print_utf8, project
 from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS
 from pipeline.problems import Severity, as_annotations, as_text, has_errors
 from pipeline.problems import as_json as problems_as_json
@@ -31,9 +31,9 @@ def check_command(settings: Settings, quiet: bool, form: str, online: bool, json
         if online:
             problems = sorted({*problems, *app.online_problems(settings, review)})
     if json_output or form == "json":
-        click.echo(problems_as_json(problems))
+        print_utf8(problems_as_json(problems) + "\n")
     elif form == "github":
-        click.echo(as_annotations(problems), nl=bool(problems))
+        print_utf8(as_annotations(problems) + "\n" * bool(problems))
     else:
         if problems:
             click.echo(as_text(problems))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline import app, atomic
-from pipeline.cli.options import project
+from pipeline.cli.options import print_utf8, project
 from pipeline.errors import WrongUse
 from pipeline.settings import Settings
 
@@ -27,7 +27,7 @@ def export_command(settings: Settings, quiet: bool, file: Path | None) -> None:
         text = io.StringIO()
         lines = ledger.export(text)
     if file is None:
-        click.echo(text.getvalue(), nl=False)
+        print_utf8(text.getvalue())
         return
     atomic.write(file, text.getvalue().encode())
     if not quiet:

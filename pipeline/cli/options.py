@@ -48,7 +48,12 @@ def as_json(command: F) -> F:
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    print_utf8(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_utf8(text: str) -> None:
+    """Text for programs, on standard output: in UTF-8 wherever it is read, whatever the terminal speaks."""
+    click.echo(text.encode(errors="backslashreplace"), nl=False)
 
 
 def _log_to_stderr(level: int) -> None:

@@ -321,6 +321,24 @@ def in_a_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("words", ["plan --json", "check --format github", "ledger export"])
+def test_what_programs_read_is_utf8_whatever_the_terminal_speaks(busy, words):
+    busy.write_entry("p1", title="Fête 🎉").write_text("---\ntitle: Fête 🎉\nété: 1\n---\n", encoding="utf-8")
+    spoken = [
+        subprocess.run(
+            [sys.executable, "-m", "pipeline", *words.split()],
+            cwd=busy.root,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        ).stdout
+        for encoding in ("utf-8", "latin-1")
+    ]
+    assert not spoken[0].isascii()
+    assert spoken[1] == spoken[0]
+
+
 @pytest.mark.parametrize("words", ["plan --json", "check --json", "--help", "tick --help"])
 def test_a_reader_who_leaves_early_is_no_problem_in_the_files(project, words):
     gone = "exec 3>&1; { sleep 0.1; $PIPELINE " + words + "; echo $? >&3; } | true"
