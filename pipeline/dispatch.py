@@ -112,6 +112,7 @@ class Dispatcher:
         self._asked_to_wait: dict[Account, datetime] = {}
         self._stopping = False
         self._sent: SimpleQueue[DeliveryKey] = SimpleQueue()
+        self._left: SimpleQueue[DeliveryKey] = SimpleQueue()
 
     # ----------------------------------------------------------------- many
 
@@ -134,11 +135,12 @@ class Dispatcher:
         return self._accounts.collect()
 
     def sent(self) -> tuple[DeliveryKey, ...]:
-        """What this process has published since it was last asked."""
-        found = []
-        while not self._sent.empty():
-            found.append(self._sent.get())
-        return tuple(sorted(found))
+        """What this process has published, or found to be, since it was last asked."""
+        return _emptied(self._sent)
+
+    def left(self) -> tuple[DeliveryKey, ...]:
+        """What this process was at since it was last asked, and did not get published."""
+        return _emptied(self._left)
 
     def begin_no_more(self) -> None:
         """Let the sends in hand be the last ones. Does not wait, and may be called by a signal handler."""
@@ -175,6 +177,8 @@ class Dispatcher:
                 # One delivery that cannot be handled must not keep its account's others from going out.
                 log.exception("%s cannot be handled", delivery.key)
                 self._put_off(delivery, error)
+            if state not in {None, State.PUBLISHED}:
+                self._left.put(delivery.key)
             # One that stays in its state may still have got an instant at which to look again.
             moved = state is not None and state is not delivery.state
             changed = changed or moved or self._ledger.delivery(delivery.key) != delivery
@@ -182,6 +186,7 @@ class Dispatcher:
 
     def _put_off(self, delivery: Delivery, error: Exception) -> None:
         """Look at it again a little later, and say why."""
+        self._left.put(delivery.key)
         now = self._clock.now()
         reason = f"cannot be handled: {type(error).__name__}: {error}"
         with suppress(LostRace):  # it has moved on
@@ -271,7 +276,7 @@ class Dispatcher:
         sighting = self._sighting(way) if way.channel.traits.lookup else None
         if isinstance(sighting, Found):
             with suppress(LostRace):
-                return self._ledger.found(key, sighting.receipt, self._clock.now()).state
+                return self._found(key, sighting, self._clock.now())
             return None
         prepared, obstacle = self.sender.prepare(way.channel, frozen)
         now = self._clock.now()
@@ -368,7 +373,7 @@ class Dispatcher:
         """Write down what a look at the network has shown."""
         delivery = way.delivery
         if isinstance(sighting, Found):
-            return self._ledger.found(delivery.key, sighting.receipt, now).state
+            return self._found(delivery.key, sighting, now)
         if isinstance(sighting, Absent) and believe_absence:
             return self._ledger.absent(delivery, now).state
         if isinstance(sighting, CannotTell):
@@ -385,6 +390,11 @@ class Dispatcher:
         age = now - (delivery.sent_at or now)
         return max(self._policy.first_wait * 4, min(age / 8, LOOK_AGAIN))
 
+    def _found(self, key: DeliveryKey, sighting: Found, now: datetime) -> State:
+        found = self._ledger.found(key, sighting.receipt, now).state
+        self._sent.put(key)
+        return found
+
     @staticmethod
     def _sighting(way: Way) -> Sighting:
         """What the network shows of a post that may be there."""
@@ -392,3 +402,10 @@ class Dispatcher:
         assert delivery.rendition is not None  # what is unknown was claimed
         assert delivery.sent_at is not None
         return way.channel.find(delivery.rendition, delivery.sent_at - CLOCKS_APART)
+
+
+def _emptied(queue: SimpleQueue[DeliveryKey]) -> tuple[DeliveryKey, ...]:
+    found = set()
+    while not queue.empty():
+        found.add(queue.get())
+    return tuple(sorted(found))

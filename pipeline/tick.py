@@ -41,7 +41,8 @@ class TickReport:
     now: datetime
     problems: tuple[Problem, ...]
     released: tuple[tuple[str, str], ...]  # campaign and entry
-    sent: tuple[DeliveryKey, ...]  # published by this process since its last tick
+    sent: tuple[DeliveryKey, ...]  # published, or found to be, by this process since its last tick
+    left: tuple[DeliveryKey, ...]  # what it was at since then, and did not get published
     missed: tuple[DeliveryKey, ...]
     notices: tuple[str, ...]  # what went wrong without stopping anything
 
@@ -117,9 +118,9 @@ class Pipeline:
             self.dispatcher.wait()
             self.pinger.wait()
         notices += told + self.pinger.collect()
-        return TickReport(
-            now, library.problems, released, self.dispatcher.sent(), tuple(closed), tuple(notices)
-        )
+        sent = self.dispatcher.sent()
+        left = tuple(key for key in self.dispatcher.left() if key not in sent)
+        return TickReport(now, library.problems, released, sent, left, tuple(closed), tuple(notices))
 
     # ----------------------------------------------------------------- plan
 

@@ -192,6 +192,20 @@ def test_a_text_that_does_not_fit_waits_with_its_reason(stage):
     stage.channels["outbox"] = FaultyChannel(clock=stage.clock, limit=10)
     assert stage.round() is State.PLANNED
     assert "limit is 10" in stage.ledger.delivery(KEY).reason
+    assert stage.dispatcher.left() == (KEY,)
+
+
+def test_what_fails_in_a_way_nobody_foresaw_is_told_and_tried_again(stage):
+    class Faulty(FaultyChannel):
+        def render(self, fit, key):
+            raise RuntimeError("a bug in the adapter")
+
+    stage.channels["outbox"] = Faulty(clock=stage.clock)
+    assert stage.round() is State.PLANNED
+    assert stage.dispatcher.left() == (KEY,)
+    assert "a bug in the adapter" in stage.ledger.delivery(KEY).reason
+    stage.channels["outbox"] = FaultyChannel(clock=stage.clock)
+    assert stage.rounds(5) is State.PUBLISHED
 
 
 # --------------------------------------------------------------------------- refusals
@@ -406,8 +420,10 @@ def test_a_repeat_that_was_prepared_too_late_for_its_key_is_not_sent(ledger):
 def test_a_network_that_can_be_read_is_looked_at_before_it_is_asked_again(stage):
     stage.channel.fail("publish", no_answer(accepted=True))
     assert stage.round() is State.UNKNOWN
+    assert (stage.dispatcher.sent(), stage.dispatcher.left()) == ((), (KEY,))
     assert stage.rounds(2) is State.PUBLISHED
     assert stage.channel.remote.calls == ["publish", "find"]
+    assert stage.dispatcher.sent() == (KEY,)
 
 
 def test_a_post_that_is_there_is_found_although_every_repeat_is_refused(stage):
@@ -417,6 +433,7 @@ def test_a_post_that_is_there_is_found_although_every_repeat_is_refused(stage):
     assert stage.rounds(10) is State.PUBLISHED
     assert stage.channel.remote.calls == ["publish", "find", "publish", "find"]
     assert stage.posts == 1
+    assert stage.dispatcher.sent() == (KEY,)
 
 
 @pytest.mark.parametrize("accepted", [True, False])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 
 import click
 
 from pipeline import app, report
 from pipeline.cli.options import as_json, print_json, project
 from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS, EXIT_WAITS
+from pipeline.model import Delivery
 from pipeline.problems import as_text, has_errors
 from pipeline.settings import Settings
 from pipeline.tick import Pipeline, TickReport
@@ -23,10 +25,11 @@ def tick_command(settings: Settings, quiet: bool, json_output: bool) -> None:
     with app.open_pipeline(settings) as pipeline:
         result = pipeline.tick()
         waits = pipeline.waiting()
+        left = [one for one in map(pipeline.ledger.delivery, result.left) if one is not None]
         if json_output:
-            print_json(_document(result, pipeline))
+            print_json(_document(result, left, waits, pipeline))
         elif not quiet:
-            _tell(result)
+            _tell(result, left, waits)
     sys.exit(_status(result, waits=bool(waits)))
 
 
@@ -65,30 +68,40 @@ def feeds_command(settings: Settings, quiet: bool) -> None:
         click.echo(f"feeds are in {settings.public}")
 
 
-def _document(result: TickReport, pipeline: Pipeline) -> dict[str, object]:
+def _document(
+    result: TickReport, left: list[Delivery], waits: list[report.Waiting], pipeline: Pipeline
+) -> dict[str, object]:
     return {
         "now": report.iso(result.now),
         "released": ["/".join(pair) for pair in result.released],
         "missed": [str(key) for key in result.missed],
         "sent": [str(key) for key in result.sent],
+        "left": [{"id": str(one.key), "state": str(one.state), "reason": one.reason} for one in left],
+        "waiting": [str(one.delivery.key) for one in waits],
+        "problems": [asdict(problem) for problem in result.problems],
         "notices": list(result.notices),
         "next": report.iso(pipeline.next_wake(result.now)),
     }
 
 
-def _tell(result: TickReport) -> None:
+def _tell(result: TickReport, left: list[Delivery], waits: list[report.Waiting]) -> None:
     for campaign, entry in result.released:
         click.echo(f"released {campaign}/{entry}")
     for key in result.sent:
         click.echo(f"published {key}")
+    for one in left:
+        click.echo(f"{one.state} {one.key}" + (f": {one.reason}" if one.reason else ""))
     for key in result.missed:
         click.echo(f"missed {key}")
     for notice in result.notices:
         click.echo(f"notice: {notice}", err=True)
     if result.problems:
         click.echo(as_text(result.problems), err=True)
-    if not (result.released or result.sent or result.missed):
+    if not (result.released or result.sent or left or result.missed):
         click.echo("nothing was due")
+    if waits:
+        ones = "delivery waits" if len(waits) == 1 else "deliveries wait"
+        click.echo(f"{len(waits)} {ones} for you: `pipeline status` says what to do", err=True)
 
 
 def _status(result: TickReport, *, waits: bool) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import timedelta
+
+import pytest
 
 from pipeline import app
 from pipeline.clock import VirtualClock
@@ -46,6 +49,51 @@ def test_tick_tells_of_problems_and_of_what_waits(project):
     with project.ledger() as ledger:
         held(ledger)
     assert "E003" in project.run("tick", status=3).err  # what waits for a person weighs more
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """A project whose one post is due and goes to an address where nobody listens."""
+    project = Project(tmp_path / "p", entries=1, days=1)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    file = project.root / "schedules/fete.yaml"
+    hook = f"{{presse: {{network: webhook, url: 'http://127.0.0.1:{port}/hook'}}}}"
+    file.write_text(file.read_text().replace("{outbox: {}}", hook))
+    first_sight(project)
+    return project
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the example of Standard Webhooks
+
+
+def test_tick_tells_of_what_was_due_and_not_posted(refused, monkeypatch):
+    monkeypatch.setenv("PIPELINE_PRESSE_SECRET", SECRET)
+    ran = refused.run("tick")
+    assert "planned fete/p0/presse: " in ran.out
+    assert "Connection refused" in ran.out
+    assert "nothing was due" not in ran.out
+
+
+def test_tick_says_why_it_ends_with_what_waits(refused):
+    ran = refused.run("tick", status=3)
+    assert "held fete/p0/presse: PIPELINE_PRESSE_SECRET is not set" in ran.out
+    assert "1 delivery waits for you" in ran.err
+    again = refused.run("tick", status=3)
+    assert again.out == "nothing was due\n"
+    assert "1 delivery waits for you" in again.err
+
+
+def test_tick_tells_scripts_why_it_ends_as_it_does(refused):
+    (refused.root / "content/broken.md").write_text("broken")
+    document = refused.run("tick --json", status=3).json()
+    assert document["sent"] == []
+    (left,) = document["left"]
+    assert left["id"] == "fete/p0/presse"
+    assert left["state"] == "held"
+    assert "PIPELINE_PRESSE_SECRET" in left["reason"]
+    assert document["waiting"] == ["fete/p0/presse"]
+    assert [problem["code"] for problem in document["problems"]] == ["E003"]
 
 
 def test_run_ends_when_all_is_done(tmp_path):
