@@ -20,18 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def project(command: F) -> F:
     """`--root`, `--ledger`, `--quiet`, `--verbose`: the command gets `settings` in their place."""
 
-    @click.option(
-        "--root",
-        type=click.Path(path_type=Path),
-        help="The project's folder. Default: here, or the nearest one above.",
-    )
-    @click.option(
-        "--ledger",
-        "ledger_url",
-        help="The ledger's URL. Default: PIPELINE_LEDGER, or sqlite:///state/ledger.db.",
-    )
-    @click.option("-q", "--quiet", is_flag=True, help="Print results only.")
-    @click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error.")
+    @_shared
     @functools.wraps(command)
     def wrapped(root: Path | None, ledger_url: str | None, quiet: bool, verbose: bool, **rest: Any) -> Any:
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
@@ -39,6 +28,37 @@ def project(command: F) -> F:
         return command(settings=settings.load(root, ledger_url), quiet=quiet, **rest)
 
     return wrapped  # type: ignore[return-value]
+
+
+def anywhere(command: F) -> F:
+    """The same options for a command that needs no project: it gets `root` (None: here) and `quiet`."""
+
+    @_shared
+    @functools.wraps(command)
+    def wrapped(root: Path | None, quiet: bool, ledger_url: str | None, verbose: bool, **rest: Any) -> Any:
+        del ledger_url, verbose  # given by scripts that give them to every command
+        return command(root=root, quiet=quiet, **rest)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _shared(command: F) -> F:
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Tell every step on standard error."),
+        click.option("-q", "--quiet", is_flag=True, help="Print results only."),
+        click.option(
+            "--ledger",
+            "ledger_url",
+            help="The ledger's URL. Default: PIPELINE_LEDGER, or sqlite:///state/ledger.db.",
+        ),
+        click.option(
+            "--root",
+            type=click.Path(path_type=Path),
+            help="The project's folder. Default: here, or the nearest one above.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def as_json(command: F) -> F:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
-from pipeline.cli.options import print_json, project
+from pipeline.cli.options import anywhere, print_json, project
 from pipeline.settings import Settings
 
 _NEXT = (
@@ -26,12 +27,16 @@ _NEXT_GITHUB = (
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
 @click.option("--github", is_flag=True, help="Also add workflows that review pull requests and post.")
-@click.option("-q", "--quiet", is_flag=True, help="Print results only.")
-def init_command(folder: Path, github: bool, quiet: bool) -> None:
-    """Make a project in DIR (default: here): an example entry and campaign. Nothing there is overwritten."""
+@anywhere
+def init_command(folder: Path, github: bool, root: Path | None, quiet: bool) -> None:
+    """Make a project in DIR (default: --root, or here): an example entry and campaign.
+
+    Nothing there is overwritten.
+    """
     from pipeline import scaffold
     from pipeline.clock import SystemClock
 
+    folder = (root or Path()) / folder
     done = scaffold.new_project(folder, SystemClock().now())
     workflows = scaffold.add_workflows(folder) if github else None
     for path in (*done.made, *(workflows.made if workflows else ())):
@@ -63,7 +68,8 @@ def new_command(settings: Settings, quiet: bool, title: str) -> None:
 
 @click.command("schema")
 @click.argument("kind", type=click.Choice(["entry", "campaign"]), default="entry")
-def schema_command(kind: str) -> None:
+@anywhere
+def schema_command(kind: str, **_: Any) -> None:
     """Print the JSON Schema of an entry's front matter or of a campaign's file, for completion in editors."""
     from pipeline import editor_schema
 

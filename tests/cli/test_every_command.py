@@ -65,6 +65,20 @@ def test_every_command_explains_itself(command):
     assert run(*command.split(), "-h").out == out
 
 
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "ledger"), *GROUPED])
+def test_every_command_takes_the_options_that_scripts_give_to_all(command):
+    shared = ["--root", ".", "--ledger", "sqlite://", "--quiet", "--verbose"]
+    assert run(*command.split(), *shared, "--help").out.startswith("Usage: ")
+
+
+def test_a_project_is_begun_where_root_says(tmp_path):
+    run("init", "--root", tmp_path / "a")
+    assert (tmp_path / "a/content").is_dir()
+    run("init", "b", "--root", tmp_path)
+    assert (tmp_path / "b/content").is_dir()
+    assert run("schema", "campaign", "--root", tmp_path).json()["title"] == "Campaign"
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
 def test_every_option_and_argument_has_a_word_of_help(command):
     context = click.Context(cli)
