@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from pipeline.channels import web_address
 from pipeline.days import channel_closes
 from pipeline.errors import NotAllowed, WrongUse
 from pipeline.model import Delivery, DeliveryKey
@@ -23,8 +24,13 @@ def find(pipeline: Pipeline, text: str) -> Delivery:
 
 
 def resolve(pipeline: Pipeline, text: str, *, posted: bool, url: str | None) -> Delivery:
-    """A person looked: an uncertain delivery is, or is not, at the network. Raises NotAllowed."""
+    """A person looked: an uncertain delivery is, or is not, at the network.
+
+    `url` is where the post is, an absolute http(s) one. Raises WrongUse, and NotAllowed.
+    """
     delivery = find(pipeline, text)
+    if url is not None and (fault := web_address(url)):
+        raise WrongUse(f"--url: {fault}", hint="Copy it from the browser, with its https://.")
     return pipeline.ledger.resolve(delivery.key, posted, url, pipeline.clock.now())
 
 

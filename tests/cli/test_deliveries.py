@@ -125,6 +125,16 @@ def test_an_address_belongs_to_a_post(project):
         assert read(ledger).state is State.UNKNOWN
 
 
+@pytest.mark.parametrize("url", ["social.example/7", "javascript:alert(1)", "it is there", ""])
+def test_what_is_no_address_is_not_taken_for_the_posts(project, url):
+    with project.ledger() as ledger:
+        unknown(ledger)
+    ran = project.run("resolve fete/p0/outbox posted", "--url", url, status=2)
+    assert "is not an absolute http(s) URL" in ran.err
+    with project.ledger() as ledger:
+        assert read(ledger).state is State.UNKNOWN
+
+
 def test_retry_sends_a_held_delivery_and_the_next_tick_publishes_it(project):
     with project.ledger() as ledger:
         held(ledger)
