@@ -182,9 +182,10 @@ def rehearse_project(
 
     Stand-ins take the networks' place; `faults` names the profile of what goes wrong, or its file, and `seed`
     all that is left to chance in it. A storyboard of it is written there too. Raises WrongUse when there is
-    nothing to rehearse.
+    nothing to rehearse, UnusableChannel before anything is played.
     """
     from pipeline import storyboard
+    from pipeline.channels import usable
     from pipeline.dispatch import Dispatcher
     from pipeline.ledger import open_ledger
     from pipeline.rehearsal import MovedReader, Networks, Run, Weather, load, prepare, set_scene
@@ -200,6 +201,9 @@ def rehearse_project(
         Networks(settings.root, out, clock, weather) as networks,
     ):
         reader = MovedReader(settings.root, ledger, networks.open, only=campaign)
+        for one in reader.read(clock.now()).campaigns.values():
+            for channel in one.channels:
+                usable(one, channel)
         clock.sleep_until(set_scene(reader, profile, weather, clock.now()))
         prepare(out)
 

@@ -2,7 +2,8 @@
 
     PipelineError                 exit status 4 unless said otherwise
     ├── WrongUse                  exit status 2: the command cannot be carried out as given
-    │   └── NotAllowed            the state table forbids the step
+    │   ├── NotAllowed            the state table forbids the step
+    │   └── UnusableChannel       exit status 1: a campaign names a network or option there is not
     └── BrokenEnvironment         exit status 4: ledger, disk or network
         ├── AlreadyRunning        another daemon holds the run lock
         └── LedgerError           the ledger cannot be read or written
@@ -40,6 +41,12 @@ class WrongUse(PipelineError):
 
 class NotAllowed(WrongUse):
     """The state table has no such step from the state the delivery is in."""
+
+
+class UnusableChannel(WrongUse):
+    """A campaign's channel cannot be opened as its file describes it: a problem of the file."""
+
+    exit_status = EXIT_PROBLEMS
 
 
 class BrokenEnvironment(PipelineError):

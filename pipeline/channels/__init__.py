@@ -16,7 +16,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from pipeline.channels.base import Channel, Surroundings
-from pipeline.errors import WrongUse
+from pipeline.errors import UnusableChannel
 from pipeline.model import Campaign, ChannelConfig
 
 Rule = Callable[[str], str | None]  # what is wrong with an option's value, None when nothing is
@@ -182,18 +182,26 @@ def option_problems(config: ChannelConfig) -> list[tuple[str, str]]:
 
 
 def open_channel(campaign: Campaign, config: ChannelConfig, surroundings: Surroundings) -> Channel:
-    """The channel, ready to use; nothing is sent. Raises WrongUse for an unknown network or option."""
+    """The channel, ready to use; nothing is sent. Raises UnusableChannel."""
+    module, _, name = usable(campaign, config).load.partition(":")
+    make = cast("Callable[..., Channel]", getattr(import_module(module), name))
+    return make(campaign, config, surroundings)
+
+
+def usable(campaign: Campaign, config: ChannelConfig) -> Network:
+    """The channel's network. Raises UnusableChannel for an unknown one, or for options it cannot have."""
     network = NETWORKS.get(config.network)
     if network is None:
         near = suggest(config.network)
         hint = f"Did you mean `{near}`?" if near else f"Known networks: {', '.join(known_networks())}."
-        raise WrongUse(f"{campaign.path}: channel {config.id}: unknown network `{config.network}`", hint=hint)
+        what = f"unknown network `{config.network}`"
+        raise UnusableChannel(f"{campaign.path}: channel {config.id}: {what}", hint=hint)
     if problems := option_problems(config):
         messages = "; ".join(message for _, message in problems)
-        raise WrongUse(f"{campaign.path}: channel {config.id}: {messages}", hint="Run `pipeline check`.")
-    module, _, name = network.load.partition(":")
-    make = cast("Callable[..., Channel]", getattr(import_module(module), name))
-    return make(campaign, config, surroundings)
+        raise UnusableChannel(
+            f"{campaign.path}: channel {config.id}: {messages}", hint="Run `pipeline check`."
+        )
+    return network
 
 
 def _nearest(word: str, known: tuple[str, ...] | frozenset[str]) -> str | None:

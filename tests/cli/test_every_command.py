@@ -54,6 +54,17 @@ def busy(project: Project) -> Project:
     return project
 
 
+@pytest.mark.parametrize("command", ["plan --json", "preview", "rehearse", "check"])
+@pytest.mark.parametrize("channel", ["mastodn: {}", "x: {limt: 3}", "bluesky: {}"])
+def test_a_channel_that_cannot_be_is_a_problem_in_the_files_for_every_command(project, command, channel):
+    file = project.root / "schedules/fete.yaml"
+    file.write_text(file.read_text().replace("{outbox: {}}", f"{{outbox: {{}}, {channel}}}"))
+    ran = project.run(command, status=1)
+    assert channel.split(":")[0] in ran.out + ran.err
+    assert "Traceback" not in ran.err
+    assert not (project.root / "rehearsal").exists()
+
+
 # --------------------------------------------------------------------------- help
 
 
