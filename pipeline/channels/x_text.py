@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import threading
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import ModuleType
@@ -68,9 +68,11 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def links(text: str) -> list[tuple[int, int]]:
+@lru_cache(maxsize=1024)  # the tables are long, and of each text it is asked several times
+def links(text: str) -> tuple[tuple[int, int], ...]:
     """Where the links of a clean text are, by the library's tables: from, to."""
-    return [(found["indices"][0], found["indices"][1]) for found in library().extract_urls_with_indices(text)]
+    found = library().extract_urls_with_indices(text)
+    return tuple((one["indices"][0], one["indices"][1]) for one in found)
 
 
 def with_whole_links(text: str) -> str:
@@ -85,7 +87,7 @@ def with_whole_links(text: str) -> str:
     ]
     read = set(links(text)) if odd else set()
     for match, plain in reversed(odd):
-        if match.span() not in read and links(plain) == [(0, len(plain))]:
+        if match.span() not in read and links(plain) == ((0, len(plain)),):
             text = text[: match.start()] + plain + text[match.end() :]
     return text
 
@@ -172,7 +174,7 @@ def complaints(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _without(text: str, spans: list[tuple[int, int]]) -> str:
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     for start, end in reversed(spans):
         text = f"{text[:start]} {text[end:]}"
     return text

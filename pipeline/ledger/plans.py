@@ -129,7 +129,7 @@ class Plans(Room):
                 .where(d.campaign == campaign, ~_WITHDRAWN)
                 .group_by(d.entry, d.state)
             ).all()
-            released = set(connection.scalars(select(r.entry).where(r.campaign == campaign)))
+            released = set(connection.scalars(select(r.entry).where(r.campaign == campaign)).all())
         closes: dict[str, dict[State, datetime]] = {}
         for entry, state, last in states:
             closes.setdefault(entry, {})[state] = last
@@ -280,4 +280,4 @@ def _campaign(connection: Connection, campaign: str) -> CampaignRecord | None:
 def _slots(connection: Connection, campaign: str) -> dict[str, SlotRecord]:
     c = slots_table.c
     found = connection.execute(select(c.entry, c.date, c.due).where(c.campaign == campaign).order_by(c.date))
-    return {entry: SlotRecord(entry, day, due) for entry, day, due in found}
+    return {entry: SlotRecord(entry, day, due) for entry, day, due in found.all()}

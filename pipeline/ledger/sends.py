@@ -309,4 +309,4 @@ class Sends(Room):
             return self._rows(connection, query, **parameters)
 
     def _rows(self, connection: Connection, query: Select[Any], **parameters: Any) -> list[Delivery]:
-        return [rows.delivery(row) for row in connection.execute(query, parameters).mappings()]
+        return [rows.delivery(row) for row in connection.execute(query, parameters).mappings().all()]

@@ -76,7 +76,7 @@ class Shelf(Room):
         """The ids of the campaign's released entries."""
         c = releases_table.c
         with self._database.reading() as connection:
-            return frozenset(connection.scalars(select(c.entry).where(c.campaign == campaign)))
+            return frozenset(connection.scalars(select(c.entry).where(c.campaign == campaign)).all())
 
     def releases(
         self, campaign: str, limit: int | None = None, *, entries: Collection[str] | None = None
@@ -103,7 +103,7 @@ class Shelf(Room):
         c = releases_table.c
         query = _newest_first(select(c.entry, c.date, c.released, c.updated, c.retracted), campaign)
         with self._database.reading() as connection:
-            return [ReleaseMark(*row) for row in connection.execute(query)]
+            return [ReleaseMark(*row) for row in connection.execute(query).all()]
 
     def first_released(self) -> str | None:
         """The campaign of the very first release of all; None when nothing was released yet.
