@@ -139,7 +139,8 @@ def written(data: bytes, rules: Rules) -> Picture | None:
     opened = _open(data)
     size = _within(opened.size, rules)
     whole = frame_of(data, size)
-    size = _within(whole.size, rules)  # it may have been turned
+    largest = size = _within(whole.size, rules)  # it may have been turned
+    share = 1.0
     drawn = opened.format in {"PNG", "GIF"}
     while True:
         scaled = whole if size == whole.size else _scaled(whole, size)
@@ -149,8 +150,8 @@ def written(data: bytes, rules: Rules) -> Picture | None:
             if len(made) <= rules.bytes:
                 return Picture(made, mime, *size)
             smallest = min(smallest or len(made), len(made))
-        factor = min(0.85, (rules.bytes / smallest) ** 0.5)
-        size = int(size[0] * factor), int(size[1] * factor)
+        share *= min(0.85, (rules.bytes / smallest) ** 0.5)
+        size = round(largest[0] * share), round(largest[1] * share)  # in shape, however often it shrinks
         if max(size) < _SMALLEST or min(size) < 1:
             return None
 

@@ -269,9 +269,15 @@ def test_no_picture_is_above_a_limit(root, size, form, rules):
     assert max(made.width, made.height) <= (rules.side or max(size))
     for side, was in zip((made.width, made.height), size, strict=True):
         assert side <= was
-        # The shape stays, but for what whole pixels allow.
-        assert abs(side - was * max(made.width, made.height) / max(size)) < 1.5
+        # The shape stays, but for what whole pixels allow: below one limit, then the other.
+        assert abs(side - was * max(made.width, made.height) / max(size)) < 2
     opened(made)
+
+
+def test_a_picture_below_two_limits_is_in_shape_to_the_pixel(root: Path):
+    small = Rules(frozenset({JPEG}), 5_435, 46_800)
+    made = picture(root, put(root, "a", written(photo(138, 395), "JPEG")), small)
+    assert (made.width, made.height) == (108, 311)
 
 
 @pytest.mark.parametrize(("size", "rules"), [((1, 9_000), Rules(ANY, 10**6, 100)), ((20_000, 2), WIDE)])
