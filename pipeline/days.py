@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 
 from pipeline.model import Campaign, ChannelConfig
-from pipeline.wallclock import instant
+from pipeline.wallclock import instant, is_on_day
 
 # No change of the clocks makes the time from one day's post to the next shorter than this.
 _SHORTEST_DAY = timedelta(hours=20)
@@ -41,7 +41,8 @@ def channel_closes(campaign: Campaign, channel: ChannelConfig, due: datetime) ->
 
 def first_due(campaign: Campaign, day: date) -> datetime:
     """The instant (UTC) at which the day's entry first becomes visible: in the feeds or on a channel."""
-    return min(_dues(campaign, day))
+    zone = campaign.event.zone
+    return min(instant(day, wall, zone) for wall in _walls(campaign))
 
 
 def last_close(campaign: Campaign, day: date) -> datetime:
@@ -71,15 +72,16 @@ def is_posting_day(campaign: Campaign, day: date) -> bool:
     posting = campaign.posting
     if day > posting.until or day.weekday() in posting.skip_weekdays or day in posting.skip_dates:
         return False
-    dues = _dues(campaign, day)
-    if max(dues) >= campaign.event.starts:
+    walls, zone = _walls(campaign), campaign.event.zone
+    if max(instant(day, wall, zone) for wall in walls) >= campaign.event.starts:
         return False
-    # A zone that crossed the date line has a day that never was: its instants belong to the next one.
-    return all(due.astimezone(campaign.event.zone).date() == day for due in dues)
+    return all(is_on_day(day, wall, zone) for wall in walls)
 
 
-def _dues(campaign: Campaign, day: date) -> list[datetime]:
-    """The instants (UTC) at which the day's entry becomes visible anywhere, each once: a plan asks often."""
-    usual, zone = campaign.posting.time, campaign.event.zone
-    walls = {usual, *(channel.time or usual for channel in campaign.channels)}
-    return [instant(day, wall, zone) for wall in walls]
+def _walls(campaign: Campaign) -> set[time]:
+    """The wall times at which a day's entry becomes visible anywhere."""
+    walls = {campaign.posting.time}
+    for channel in campaign.channels:
+        if channel.time is not None:
+            walls.add(channel.time)
+    return walls

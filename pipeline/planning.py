@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from operator import itemgetter
 
 from pipeline.days import (
     channel_closes,
     channel_due,
-    days_left,
     first_due,
     is_posting_day,
     last_close,
@@ -124,7 +124,7 @@ def plan(
         unplaced = []
     return Plan(
         campaign=campaign.id,
-        slots=tuple(_slot(campaign, entry, day) for entry, day in sorted(days.items(), key=lambda d: d[1])),
+        slots=_slots(campaign, days),
         members=frozenset(entry.id for entry in members),
         standing=standing,
         unplaced=tuple(unplaced),
@@ -133,8 +133,13 @@ def plan(
     )
 
 
-def _slot(campaign: Campaign, entry: str, day: date) -> Slot:
-    return Slot(campaign.id, entry, day, slot_due(campaign, day), days_left(campaign, day))
+def _slots(campaign: Campaign, days: Mapping[str, date]) -> tuple[Slot, ...]:
+    """The slots in order of date."""
+    event_day = campaign.event.day
+    return tuple(
+        Slot(campaign.id, entry, day, slot_due(campaign, day), (event_day - day).days)
+        for entry, day in sorted(days.items(), key=itemgetter(1))
+    )
 
 
 def _members(campaign: Campaign, entries: Mapping[str, Entry]) -> list[Entry]:

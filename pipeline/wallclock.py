@@ -22,6 +22,12 @@ def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
     return _change_between(local.replace(fold=1).astimezone(UTC), moment, zone)
 
 
+@lru_cache(maxsize=100_000)
+def is_on_day(day: date, wall: time, zone: ZoneInfo) -> bool:
+    """Whether that instant is on that local day: a zone that crossed the date line has one that never was."""
+    return instant(day, wall, zone).astimezone(zone).date() == day
+
+
 def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
     """The first whole second after `before` at which the offset of `zone` is no longer what it was."""
     old = before.astimezone(zone).utcoffset()

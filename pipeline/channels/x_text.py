@@ -106,6 +106,7 @@ def weighted(text: str) -> int:
     return int(library().parse_tweet(text.encode("utf-8", "replace").decode()).weightedLength)
 
 
+@lru_cache(maxsize=4096)  # check, preview and the send itself measure the same texts
 def cautious(text: str) -> int:
     """The length X could count at most: at least `weighted`.
 
