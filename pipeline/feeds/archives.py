@@ -57,7 +57,7 @@ def files_of(folder: str, number: int | None) -> tuple[str, str, str]:
 def pages(selection: Selection, *, archived: bool) -> list[Page]:
     """The feed's archive pages, oldest first, and the feed itself, which points to them, at the end.
 
-    Without `archived`, the feed alone: pages that cannot be pointed to are of no use.
+    Without `archived`, the feed alone: where nothing has an address, a feed cannot point to its pages.
     """
     rows: Sequence[Row] = selection.rows
     count = max(len(rows) - 1, 0) // LENGTH if archived else 0

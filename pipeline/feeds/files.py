@@ -23,6 +23,7 @@ from pipeline.feeds import (
     document,
     json_feed,
     landing,
+    landing_pages,
     record,
     rss_atom,
     style,
@@ -37,7 +38,6 @@ from pipeline.feeds.text import url
 from pipeline.model import Event
 
 STYLE_FILE = "feed.css"
-PAGE_FILE = "index.html"
 _TYPES = ("RSS", rss_atom.RSS_TYPE), ("Atom", rss_atom.ATOM_TYPE), ("JSON Feed", "application/feed+json")
 
 
@@ -122,14 +122,31 @@ def _write_all(writer: Writer, stock: Stock, selections: Sequence[Selection], ev
         for page in archives.pages(selection, archived=stock.base is not None):
             sign = page.sign(about + stones if page.number is None else about)
             writer.write(page.name, sign, page.files, partial(_documents, stock, page))
-    (front,) = (one for one in archives.pages(selections[0], archived=False))
+    _write_pages(writer, stock, selections, event)
+
+
+def _write_pages(writer: Writer, stock: Stock, selections: Sequence[Selection], event: Event) -> None:
+    """The pages for people. They are linked relative to each other, so there are archives in any case."""
+    about = repr(stock.head)
+    *archived, front = pages = archives.pages(selections[0], archived=True)
     links = _links(stock, selections)
-    sign = front.sign(f"{about}\n{links}\n{event}")
+    # The feeds of tags come and go; what is archived should not change with them.
+    own = links[: len(_TYPES)]
+    for page in archived:
+
+        def archive_page(page: Page = page) -> tuple[bytes]:
+            place = landing_pages.archive(page)
+            return (landing.page(_feed(stock, page), own, zone=event.zone, place=place),)
+
+        file = landing_pages.file_of(page)
+        writer.write(file, page.sign(f"{about}\n{own}\n{event.zone}"), (file,), archive_page)
+    place = landing_pages.front(pages)
 
     def front_page() -> tuple[bytes]:
-        return (landing.page(_feed(stock, front), links, zone=event.zone, event=event),)
+        return (landing.page(_feed(stock, front), links, zone=event.zone, event=event, place=place),)
 
-    writer.write("page", sign, (PAGE_FILE,), front_page)
+    sign = front.sign(f"{about}\n{links}\n{event}\n{record.digest(repr(place))}")
+    writer.write("page", sign, (landing_pages.PAGE_FILE,), front_page)
 
 
 def _documents(stock: Stock, page: Page) -> tuple[bytes, bytes, bytes]:

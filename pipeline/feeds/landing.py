@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 
 from pipeline.feeds import landing_data
 from pipeline.feeds.document import MEDIA_FOLDER, FeedDocument, FeedEntry, FeedImage
+from pipeline.feeds.landing_pages import FRONT, Place, Shelf
 from pipeline.feeds.landing_words import Words, bound, direction, words_of
 from pipeline.feeds.text import clean
 from pipeline.model import Event
@@ -47,6 +48,8 @@ padding:1.25rem;margin:2rem 0 3rem}
 .feeds ul{margin:0;padding:0;list-style:none}
 .feeds li{margin:.5rem 0 0}
 .feeds code{display:block;color:var(--quiet);font-size:.8125rem}
+.shelves{padding:0;list-style:none}
+.shelves li:has(:target){outline:3px solid var(--accent);outline-offset:.5rem;border-radius:.25rem}
 .entries{list-style:none;margin:0;padding:0}
 .entries>li{border-top:1px solid var(--line);padding:1.75rem 0}
 article:target{outline:3px solid var(--accent);outline-offset:.75rem;border-radius:.25rem}
@@ -78,20 +81,28 @@ class FeedLink:
 
 
 def page(
-    document: FeedDocument, feeds: Sequence[FeedLink], *, zone: tzinfo = UTC, event: Event | None = None
+    document: FeedDocument,
+    feeds: Sequence[FeedLink],
+    *,
+    zone: tzinfo = UTC,
+    event: Event | None = None,
+    place: Place = FRONT,
 ) -> bytes:
     """The page in HTML, UTF-8. Days are those of the `zone`; the feeds are offered in the given order.
 
-    The `event` that the campaign counts down to is told to machines.
+    The `event` that the campaign counts down to is told to machines. A `place` in the archive makes it one of
+    the archive's pages, which leads back to the front page instead of saying how to subscribe.
     """
     words = words_of(document.language)
     own = words.marked_in(document.language)
-    home = address(document)
+    home = address(document, place)
+    is_front = place.number is None
+    heading = words.entries if is_front else f"{words.archive}&nbsp;{place.number}"
     return f"""\
 <!doctype html>
 <html lang="{escape(document.language)}" dir="{direction(document.language)}">
 <head>
-{_head(document, feeds, home, event)}</head>
+{_head(document, feeds, home, event, place)}</head>
 <body>
 <main>
 <header>
@@ -99,18 +110,18 @@ def page(
 <p class="lead" dir="auto">{_text(document.description, document.language)}</p>
 <p{own}>{_link(document.link, words.about)}</p>
 </header>
-{_subscribe(feeds, home, words, own)}<section>
-<h2{own}>{words.entries}</h2>
-{_entries(document, words, zone, own)}</section>
-</main>
+{_subscribe(feeds, home, words, own) if is_front else _beside(place, words, own)}<section>
+<h2{own}>{heading}</h2>
+{_entries(document, words, zone, own, place)}</section>
+{_shelves(place.shelves, words, zone, own) if is_front else _beside(place, words, own)}</main>
 </body>
 </html>
 """.encode()
 
 
-def address(document: FeedDocument) -> str | None:
-    """Where the page is served, or None when the campaign does not say."""
-    return urljoin(document.rss_url, ".") if document.rss_url else None
+def address(document: FeedDocument, place: Place = FRONT) -> str | None:
+    """Where the front page is served, or None when the campaign does not say; `place` is the document's."""
+    return urljoin(document.rss_url, place.up or ".") if document.rss_url else None
 
 
 def anchor(entry: FeedEntry) -> str:
@@ -121,30 +132,34 @@ def anchor(entry: FeedEntry) -> str:
 # --------------------------------------------------------------------------- head
 
 
-def _head(document: FeedDocument, feeds: Sequence[FeedLink], home: str | None, event: Event | None) -> str:
-    data = landing_data.json_ld(document, home, anchor, event)
+def _head(
+    document: FeedDocument, feeds: Sequence[FeedLink], home: str | None, event: Event | None, place: Place
+) -> str:
+    data = landing_data.json_ld(document, home, lambda entry: place.permalink(anchor(entry)), event)
+    own = home and home + place.below
+    number = "" if place.number is None else f" ({place.number})"
     newest = next((entry.image for entry in document.entries if entry.image), None)
     lines = [
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        f"<title>{escape(document.title)}</title>",
+        f"<title>{escape(document.title)}{number}</title>",
         _named("description", document.description),
-        f'<link rel="canonical" href="{escape(home)}">' if home else "",
+        f'<link rel="canonical" href="{escape(own)}">' if own else "",
         '<link rel="icon" href="data:,">',  # else browsers ask for one that is not there
         *(
             f'<link rel="alternate" type="{_shown(feed.mime)}" title="{_shown(feed.title)}" '
-            f'href="{_shown(feed.href)}">'
+            f'href="{place.up}{_shown(feed.href)}">'
             for feed in feeds
         ),
-        *_cards(document, newest, home),
+        *_cards(document, newest, own),
         f'<script type="application/ld+json">\n{data}\n</script>',
         f"<style>{STYLE}</style>",
     ]
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def _cards(document: FeedDocument, image: FeedImage | None, home: str | None) -> list[str]:
+def _cards(document: FeedDocument, image: FeedImage | None, own: str | None) -> list[str]:
     """What a social network shows of a link to this page."""
     lines = [
         _property("og:type", "website"),
@@ -153,8 +168,8 @@ def _cards(document: FeedDocument, image: FeedImage | None, home: str | None) ->
         _property("og:site_name", document.author),
         _named("twitter:card", "summary_large_image" if image else "summary"),
     ]
-    if home:
-        lines.append(_property("og:url", home))
+    if own:
+        lines.append(_property("og:url", own))
     if image:
         lines += [
             _property("og:image", image.url),
@@ -192,19 +207,43 @@ def _subscribe(feeds: Sequence[FeedLink], home: str | None, words: Words, own: s
     )
 
 
-def _entries(document: FeedDocument, words: Words, zone: tzinfo, own: str) -> str:
+def _beside(place: Place, words: Words, own: str) -> str:
+    """From an archive page to those beside it and to the front page."""
+    ways = (
+        (FRONT.file, words.newest, ""),
+        (place.newer, words.newer, ' rel="next"'),
+        (place.older, words.older, ' rel="prev"'),
+    )
+    links = [f'<a href="{place.up}{file}"{rel}>{name}</a>' for file, name, rel in ways if file]
+    return f"<nav{own}>\n<p>{' · '.join(links)}</p>\n</nav>\n"
+
+
+def _shelves(shelves: Sequence[Shelf], words: Words, zone: tzinfo, own: str) -> str:
+    """The archive pages; each bears the ids of its entries, so that old links still lead to them."""
+    if not shelves:
+        return ""
+    lines = []
+    for shelf in shelves:
+        ids = "".join(f'<span id="{escape(entry)}"></span>' for entry in shelf.entries)
+        days = f"{_day(shelf.first, words, zone)} – {_day(shelf.last, words, zone)}"
+        lines.append(f'<li>{ids}<a href="{shelf.file}">{days}</a></li>\n')
+    return f'<nav{own}>\n<h2>{words.older}</h2>\n<ul class="shelves">\n{"".join(lines)}</ul>\n</nav>\n'
+
+
+def _entries(document: FeedDocument, words: Words, zone: tzinfo, own: str, place: Place) -> str:
     if not document.entries:
-        return f'<p class="quiet"{own}>{words.nothing_yet}</p>\n'
+        return f'<p class="quiet"{own}>{words.nothing_yet}</p>\n' if place is FRONT else ""
     return (
         '<ol class="entries">\n'
-        + "".join(_entry(document, e, words, zone) for e in document.entries)
+        + "".join(_entry(document, e, words, zone, place) for e in document.entries)
         + "</ol>\n"
     )
 
 
-def _entry(document: FeedDocument, entry: FeedEntry, words: Words, zone: tzinfo) -> str:
+def _entry(document: FeedDocument, entry: FeedEntry, words: Words, zone: tzinfo, stands: Place) -> str:
     fragment = escape(anchor(entry))
     day = _day(entry.published, words, zone)
+    own = escape(stands.to(anchor(entry)))
     turned = words.turned_in(document.language)
     place = (
         f'<p class="quiet"{turned}>{words.place} <span dir="auto">{escape(entry.place)}</span></p>\n'
@@ -213,9 +252,9 @@ def _entry(document: FeedDocument, entry: FeedEntry, words: Words, zone: tzinfo)
     )
     return (
         f'<li><article id="{fragment}"{_language(document, entry)}>\n'
-        f'<a class="quiet" href="#{fragment}" lang="{words.language}"{turned}>{day}</a>\n'
+        f'<a class="quiet" href="{own}" lang="{words.language}"{turned}>{day}</a>\n'
         f'<h3 dir="auto">{_link(entry.url, bound(entry.title, entry.language))}</h3>\n'
-        f"{_figure(entry.image)}"
+        f"{_figure(entry.image, stands)}"
         f'<p dir="auto">{_text(entry.summary, entry.language)}</p>\n{place}'
         f"</article></li>\n"
     )
@@ -229,10 +268,10 @@ def _day(instant: datetime, words: Words, zone: tzinfo) -> str:
     return f'<time datetime="{instant.isoformat()}">{words.day(instant.astimezone(zone).date())}</time>'
 
 
-def _figure(image: FeedImage | None) -> str:
+def _figure(image: FeedImage | None, stands: Place) -> str:
     if image is None:
         return ""
-    source = f"{MEDIA_FOLDER}/{image.url.rpartition('/')[2]}"
+    source = f"{stands.up}{MEDIA_FOLDER}/{image.url.rpartition('/')[2]}"
     credit = f'<figcaption dir="auto">{escape(image.credit)}</figcaption>' if image.credit else ""
     return (
         f'<figure><img src="{escape(source)}" alt="{escape(image.alt)}" loading="lazy" decoding="async">'

@@ -15,9 +15,14 @@ _ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2
 
 
 def json_ld(
-    document: FeedDocument, home: str | None, anchor: Callable[[FeedEntry], str], event: Event | None = None
+    document: FeedDocument,
+    home: str | None,
+    permalink: Callable[[FeedEntry], str],
+    event: Event | None = None,
 ) -> str:
-    """The document as a Blog with its postings, safe inside <script>. `home` is the page's address.
+    """The document as a Blog with its postings, safe inside <script>.
+
+    `home` is the address of the campaign's front page, `permalink` that of an entry below it.
 
     The blog is about the campaign's page and about the event that it counts down to.
     """
@@ -36,7 +41,7 @@ def json_ld(
         "about": about or None,
         "author": author,
         "publisher": author,
-        "blogPost": [_posting(entry, home, anchor(entry)) for entry in document.entries] or None,
+        "blogPost": [_posting(entry, home, permalink(entry)) for entry in document.entries] or None,
     }
     text = json.dumps(_known(blog), ensure_ascii=False)
     for character, escape in _ESCAPES.items():
@@ -58,14 +63,14 @@ def _event(event: Event, link: str) -> dict[str, Any]:
     )
 
 
-def _posting(entry: FeedEntry, home: str | None, fragment: str) -> dict[str, Any]:
+def _posting(entry: FeedEntry, home: str | None, permalink: str) -> dict[str, Any]:
     return _known(
         {
             "@type": "BlogPosting",
             "@id": entry.id,
             "headline": entry.title,
             "description": entry.summary,
-            "url": f"{home}#{fragment}" if home else entry.url,
+            "url": f"{home}{permalink}" if home else entry.url,
             "mentions": {"@type": "CreativeWork", "name": entry.title, "url": entry.url},
             "datePublished": entry.published.isoformat(),
             "dateModified": entry.updated.isoformat(),

@@ -22,6 +22,10 @@ class Words:
     entries: str
     nothing_yet: str
     place: str
+    archive: str
+    older: str
+    newer: str
+    newest: str
     months: tuple[str, ...]
     first_of_month: str
 
@@ -50,6 +54,10 @@ _ENGLISH = Words(
     entries="Projects",
     nothing_yet="Nothing has been published yet. Subscribe, and you will miss nothing.",
     place="Place:",
+    archive="Archive, page",
+    older="Older projects",
+    newer="Newer projects",
+    newest="The newest projects",
     months=(
         *("January", "February", "March", "April", "May", "June"),
         *("July", "August", "September", "October", "November", "December"),
@@ -67,6 +75,10 @@ _FRENCH = Words(
     entries="Les projets",
     nothing_yet="Rien n’est encore paru. Abonnez-vous pour ne rien manquer.",
     place="Lieu&nbsp;:",
+    archive="Archives, page",
+    older="Projets plus anciens",
+    newer="Projets plus récents",
+    newest="Les derniers projets",
     months=(
         *("janvier", "février", "mars", "avril", "mai", "juin"),
         *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),

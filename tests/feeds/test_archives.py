@@ -24,6 +24,7 @@ from tests.feeds.judges import NS
 
 BASE = "https://example.org/feeds/sharing-lille/"
 FIRST = datetime(2016, 1, 1, 8, tzinfo=UTC)
+KINDS = ("rss.xml", "atom.xml", "json", "html")
 LATER = FIRST + timedelta(days=5000)
 
 
@@ -133,9 +134,9 @@ def test_a_feed_within_its_length_has_no_pages(tmp_path: Path):
     assert len(walk(tmp_path)) == 1
 
 
-def test_without_a_public_address_there_are_no_pages(tmp_path: Path):
+def test_without_a_public_address_there_are_pages_for_people_only(tmp_path: Path):
     scene.write(tmp_path, replace(scene.CAMPAIGN, public_url=None), releases(2 * feeds.LENGTH))
-    assert not (folder(tmp_path) / "archive").exists()
+    assert [path.name for path in (folder(tmp_path) / "archive").iterdir()] == ["0001.html"]
 
 
 def test_a_release_rewrites_the_feed_and_no_archive_page_and_looks_up_the_newest_only(tmp_path: Path):
@@ -146,10 +147,11 @@ def test_a_release_rewrites_the_feed_and_no_archive_page_and_looks_up_the_newest
     written = feeds.write(source, root=tmp_path, public=tmp_path / "public")
     names = {path.relative_to(folder(tmp_path)).as_posix() for path in written.changed}
     # Page 20 came to be with this release; the page before it got its link.
-    page = {f"archive/00{number}.{kind}" for number in (20,) for kind in ("rss.xml", "atom.xml", "json")}
+    page = {f"archive/0020.{kind}" for kind in KINDS}
     assert names == {"feed.xml", "atom.xml", "feed.json", "index.html"} | page | {
         "archive/0019.rss.xml",
         "archive/0019.atom.xml",
+        "archive/0019.html",
     }
     assert changed(tmp_path, [*many, release(1000), release(1001)]) == {
         "feed.xml",
@@ -165,7 +167,7 @@ def test_an_edit_rewrites_the_page_that_holds_it_and_no_other(tmp_path: Path):
     scene.write(tmp_path, releases=many)
     before = {page.findtext("atom:updated", None, NS) for page in walk(tmp_path)}
     many[70] = release(70, title="Corrigé", updated=LATER)
-    assert changed(tmp_path, many) == {f"archive/0002.{kind}" for kind in ("rss.xml", "atom.xml", "json")}
+    assert changed(tmp_path, many) == {f"archive/0002.{kind}" for kind in KINDS}
     page = etree.parse(str(folder(tmp_path) / "archive/0002.atom.xml")).getroot()
     (entry,) = [
         one for one in page.findall("atom:entry", NS) if one.findtext("atom:title", None, NS) == "Corrigé"
@@ -179,9 +181,7 @@ def test_a_retraction_leaves_a_tombstone_in_the_feed_and_on_the_page_that_held_i
     scene.write(tmp_path, releases=many)
     many[10] = release(10, retracted=LATER)
     names = changed(tmp_path, many)
-    assert {name for name in names if "archive" in name} == {
-        f"archive/0001.{kind}" for kind in ("rss.xml", "atom.xml", "json")
-    }
+    assert {name for name in names if "archive" in name} == {f"archive/0001.{kind}" for kind in KINDS}
     feed, second, first = walk(tmp_path)
     stone = {"ref": "tag:example.org,2016:sharing-lille/e0010", "when": LATER.isoformat()}
     for document, stones in ((feed, [stone]), (second, []), (first, [stone])):
@@ -190,7 +190,7 @@ def test_a_retraction_leaves_a_tombstone_in_the_feed_and_on_the_page_that_held_i
     assert feed.findtext("atom:updated", None, NS) == LATER.isoformat()
     assert len(ids(first)) == feeds.LENGTH - 1
     for path in folder(tmp_path).rglob("*"):
-        if path.suffix in {".xml", ".json"} and path.name != record.RECORD:
+        if path.suffix in {".xml", ".json", ".html"} and path.name != record.RECORD:
             assert "Projet 10<" not in path.read_text()
             assert '"Projet 10"' not in path.read_text()
 
@@ -214,7 +214,9 @@ def test_an_edit_moves_updated_in_rss_too_and_keeps_id_and_date(tmp_path: Path):
     assert item.findtext("title") == "Corrigé"
 
 
-@pytest.mark.parametrize("lost", ["archive/0001.atom.xml", "feed.json", "index.html", "feed.css"])
+@pytest.mark.parametrize(
+    "lost", ["archive/0001.atom.xml", "archive/0001.html", "feed.json", "index.html", "feed.css"]
+)
 @pytest.mark.parametrize("how", ["gone", "cut short"])
 def test_a_file_that_was_lost_is_written_again_and_no_other(tmp_path: Path, lost: str, how: str):
     many = releases(2 * feeds.LENGTH)
