@@ -1,6 +1,7 @@
-"""How many posts an account would make in a day, over every campaign that has it, and how many it may.
+"""Accounts over every campaign that has them: how many posts each would make, and whose each is.
 
-A limit holds for any 24 hours.
+A limit holds for any 24 hours. A channel's id names its credentials, so campaigns that share an id share an
+account, whatever else their options say.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from pipeline.accounts import Account
-from pipeline.channels import known_networks, option_problems
+from pipeline.channels import account_of, known_networks, option_problems
 from pipeline.checks import OpenChannel, Sources
+from pipeline.credentials import variable
 from pipeline.days import channel_due
 from pipeline.model import Campaign, ChannelConfig
 from pipeline.planning import Plan, Standing
@@ -38,7 +40,7 @@ def crowd_problems(
     for name, calendar in calendars.items():
         campaign = campaigns[name].value
         for channel in campaign.channels if campaign else ():
-            if campaign is None or channel.network not in known_networks() or option_problems(channel):
+            if campaign is None or not _is_usable(channel):
                 continue
             limit = open_channel(campaign, channel).traits.per_day
             if limit is not None:
@@ -47,6 +49,40 @@ def crowd_problems(
                 posts.setdefault(account, []).extend(_dues(campaign, channel, calendar))
     for account, dues in posts.items():
         yield from _crowds(sources, account, sorted(dues), limits[account])
+
+
+def sharing_problems(sources: Sources, calendars: Mapping[str, Plan]) -> Iterator[Problem]:
+    """E312: channels of different accounts with one set of credentials, in campaigns that are not over.
+
+    It is told at each channel whose account is not that of the first one, by the campaigns' ids.
+    """
+    first: dict[tuple[str, str], tuple[str, Campaign]] = {}
+    campaigns = sources.by_campaign_id()
+    for name in sorted(calendars):
+        campaign = campaigns[name].value
+        if campaign is None or calendars[name].over:
+            continue
+        for channel in campaign.channels:
+            named = account_of(channel) if _is_usable(channel) else None
+            if named is None:
+                continue
+            option, account = named
+            credentials = variable(channel.id, "")
+            known, other = first.setdefault((channel.network, credentials), (account, campaign))
+            if account == known:
+                continue
+            message = (
+                f"`{option}` is another than in {other.path}, but both channels read their credentials from "
+                f"`{credentials}…`: the posts of one would be refused"
+            )
+            example = f"`{channel.id}-2: {{network: {channel.network}, …}}`"
+            hint = f"Give one of the channels another id, as in {example}; one account is written alike."
+            place = campaigns[name].marks.at("channels", channel.id, option)
+            yield Problem(campaign.path, *place, "E312", message, hint)
+
+
+def _is_usable(channel: ChannelConfig) -> bool:
+    return channel.network in known_networks() and not option_problems(channel)
 
 
 def _dues(campaign: Campaign, channel: ChannelConfig, calendar: Plan) -> Iterator[_Due]:

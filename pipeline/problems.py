@@ -59,6 +59,7 @@ CODES = {
     "E309": "two files claim the same campaign id",
     "E310": "an account would post more in a day than its network allows",
     "E311": "an entry went out already under another id",
+    "E312": "different accounts share one set of credentials",
     # texts
     "E401": "a template cannot be parsed",
     "E402": "a template cannot be filled in",

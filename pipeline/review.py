@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import atomic, checks, content, remembered, schedules
 from pipeline.checks import OpenChannel
-from pipeline.crowding import crowd_problems
+from pipeline.crowding import crowd_problems, sharing_problems
 from pipeline.delivery import Create
 from pipeline.errors import BrokenEnvironment, WrongUse
 from pipeline.library import cross_problems, read_sources, recorded_plan
@@ -90,6 +90,7 @@ class Review:
                     found += checks.authority_problem(parsed, known.authority if known else None)
                     plans.setdefault(parsed.value.id, calendar)
             found += crowd_problems(self._sources, plans, self._open_channel)
+            found += sharing_problems(self._sources, plans)
         return sorted(set(found))
 
     @property

@@ -10,7 +10,7 @@ import pytest
 from pipeline.channels import known_networks
 from pipeline.checks import Sources
 from pipeline.content import parse_entry
-from pipeline.crowding import crowd_problems
+from pipeline.crowding import crowd_problems, sharing_problems
 from pipeline.model import SlotRecord, State
 from pipeline.planning import plan
 from pipeline.review import Review
@@ -19,7 +19,8 @@ from tests.support.builders import make_entries, utc
 from tests.support.channels import PERMANENT, FaultyChannel
 
 LONG_BEFORE = utc(2016, 1, 1)
-ENTRY = parse_entry("content/a.md", "---\ntitle: A\nsummary: B.\nurl: https://example.org/\n---\n\nC.\n")
+ENTRY_TEXT = "---\ntitle: A\nsummary: B.\nurl: https://example.org/\n---\n\nC.\n"
+ENTRY = parse_entry("content/a.md", ENTRY_TEXT)
 CAMPAIGN = """title: A campaign
 description: One a day.
 language: en
@@ -112,11 +113,80 @@ def test_an_hour_lost_in_spring_is_no_whole_day():
     assert "on 2016-03-27" in problem.message
 
 
+def shared(*campaigns, now=LONG_BEFORE):
+    """The problems of credentials that campaigns share."""
+    sources = Sources({"content/a.md": ENTRY}, {parsed.value.path: parsed for parsed in campaigns})
+    calendars = {c.value.id: plan(c.value, make_entries("a"), {}, now) for c in campaigns}
+    return list(sharing_problems(sources, calendars))
+
+
+ACCOUNTS = {
+    "bluesky": ("{handle: one.example.org}", "{handle: two.example.org}"),
+    "facebook": ('{page: "100"}', '{page: "200"}'),
+    "mastodon": ("{instance: https://one.example}", "{instance: https://two.example}"),
+}
+
+
+@pytest.mark.parametrize("network", ACCOUNTS)
+def test_accounts_that_share_credentials_are_told_at_the_option_that_differs(network):
+    first, second = (f"{network}: {options}" for options in ACCOUNTS[network])
+    (problem,) = shared(campaign("two", channel=second), campaign("one", channel=first))
+    where = (problem.code, problem.path, problem.line, problem.column)
+    assert where == ("E312", "schedules/two.yaml", 9, 3 + len(network) + 3)
+    assert "schedules/one.yaml" in problem.message
+    assert f"`PIPELINE_{network.upper()}_…`" in problem.message
+    assert f"`{network}-2: {{network: {network}, …}}`" in problem.hint
+    renamed = second.replace(f"{network}: {{", f"{network}-2: {{network: {network}, ")
+    assert shared(campaign("one", channel=first), campaign("two", channel=renamed)) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("bluesky: {handle: one.example.org}", "bluesky: {handle: One.Example.ORG, embed: card}"),
+        ("mastodon: {instance: https://one.example}", "mastodon: {instance: https://one.example/}"),
+        (
+            "presse: {network: webhook, url: https://a.example/}",
+            "presse: {network: webhook, url: https://b.example/}",
+        ),
+        ("x: {}", "x: {auth: oauth2}"),
+        ("carrier-pigeon: {handle: a}", "carrier-pigeon: {handle: b}"),
+        ("bluesky: {}", "bluesky: {handle: one.example.org}"),
+    ],
+)
+def test_one_account_is_no_problem_nor_is_what_no_option_tells(first, second):
+    assert shared(campaign("one", channel=first), campaign("two", channel=second)) == []
+
+
+def test_ids_that_lead_to_the_same_variables_share_credentials():
+    one = campaign("one", channel="la-une: {network: bluesky, handle: one.example.org}")
+    two = campaign("two", channel="la_une: {network: bluesky, handle: two.example.org}")
+    assert [problem.path for problem in shared(one, two)] == ["schedules/two.yaml"]
+
+
+def test_the_account_of_a_campaign_that_is_over_is_no_problem_any_more():
+    over = campaign("a", channel="bluesky: {handle: one.example.org}")
+    now = campaign("b", event="2017-04-21", channel="bluesky: {handle: two.example.org}")
+    assert len(shared(over, now)) == 1
+    assert shared(over, now, now=utc(2016, 4, 22)) == []
+
+
+def test_check_tells_of_shared_credentials(tmp_path):
+    (tmp_path / "content").mkdir()
+    (tmp_path / "schedules").mkdir()
+    (tmp_path / "content/a.md").write_text(ENTRY_TEXT)
+    for name in ("one", "two"):
+        channel = f"bluesky: {{handle: {name}.example.org}}"
+        text = CAMPAIGN.format(event="2016-04-21", at="09:00", channel=channel)
+        (tmp_path / f"schedules/{name}.yaml").write_text(text)
+    review = Review(tmp_path, lambda _campaign, _config: FaultyChannel(traits=PERMANENT), LONG_BEFORE, None)
+    assert [problem.code for problem in review.problems()] == ["E312"]
+
+
 def test_check_tells_it(tmp_path):
     (tmp_path / "content").mkdir()
     (tmp_path / "schedules").mkdir()
-    text = "---\ntitle: A\nsummary: B.\nurl: https://example.org/\n---\n\nC.\n"
-    (tmp_path / "content/a.md").write_text(text)
+    (tmp_path / "content/a.md").write_text(ENTRY_TEXT)
     for name in ("one", "two"):
         text = CAMPAIGN.format(event="2016-04-21", at="09:00", channel="outbox: {}")
         (tmp_path / f"schedules/{name}.yaml").write_text(text)

@@ -59,7 +59,8 @@ class Network:
 
     The class is called with (campaign, config, surroundings). `required` are the options it cannot do
     without, `credentials` the fields of its credentials, `credentials_by_auth` those with another value of
-    its option `auth`. `embedded`: it speaks to nobody, so that a rehearsal may use it as it is.
+    its option `auth`. `account` is the option that says whose account it is, where one does; its value has no
+    case. `embedded`: it speaks to nobody, so that a rehearsal may use it as it is.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Network:
     required: frozenset[str] = frozenset()
     credentials: tuple[str, ...] = ()
     credentials_by_auth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    account: str | None = None
     embedded: bool = False
 
     @property
@@ -93,6 +95,7 @@ NETWORKS: dict[str, Network] = {
             },
             required=frozenset({"handle"}),
             credentials=("APP_PASSWORD",),
+            account="handle",
         ),
         Network(
             name="facebook",
@@ -104,6 +107,7 @@ NETWORKS: dict[str, Network] = {
             },
             required=frozenset({"page"}),
             credentials=("PAGE_TOKEN",),
+            account="page",
         ),
         Network(
             name="mastodon",
@@ -116,6 +120,7 @@ NETWORKS: dict[str, Network] = {
             },
             required=frozenset({"instance"}),
             credentials=("ACCESS_TOKEN",),
+            account="instance",
         ),
         Network(
             name="outbox",
@@ -153,6 +158,16 @@ def credentials_of(config: ChannelConfig) -> tuple[str, ...]:
     """The fields of the credentials that a channel of a known network cannot do without."""
     network = NETWORKS[config.network]
     return network.credentials_by_auth.get(config.options.get("auth", ""), network.credentials)
+
+
+def account_of(config: ChannelConfig) -> tuple[str, str] | None:
+    """The option that says whose account the channel of a known network is, and its value in one spelling.
+
+    None where the credentials alone say it, or where the option is missing.
+    """
+    option = NETWORKS[config.network].account
+    value = config.options.get(option) if option else None
+    return (option, value.lower().rstrip("/")) if option and value else None
 
 
 def suggest(name: str) -> str | None:
