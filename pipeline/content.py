@@ -81,12 +81,12 @@ class EntryFields(Fields):
     title: Annotated[str, line(120)]
     summary: Annotated[str, paragraph(500)]
     url: Url
-    image: Annotated[str, line(500)] | None = None
+    image: Annotated[str, line(500, markup=True)] | None = None
     image_alt: Annotated[str, paragraph(1500, markup=True)] | None = None
     image_credit: Annotated[str, line(300)] | None = None
-    tags: Annotated[list[Annotated[str, line(100)]], BeforeValidator(_as_list), AfterValidator(_once)] = (
-        Field(default=[])
-    )
+    tags: Annotated[
+        list[Annotated[str, line(100, markup=True)]], BeforeValidator(_as_list), AfterValidator(_once)
+    ] = Field(default=[])
     place: Annotated[str, line(200)] | None = None
     lang: Language | None = None
     status: Annotated[str, one_of("ready", "draft")] = "ready"

@@ -129,9 +129,9 @@ class ChannelFields(Fields):
 class UtmFields(Fields):
     """What links say of where they were found."""
 
-    source: Annotated[str, line(100)] | None = None
-    medium: Annotated[str, line(100)] = "social"
-    campaign: Annotated[str, line(100)] | None = None
+    source: Annotated[str, line(100, markup=True)] | None = None
+    medium: Annotated[str, line(100, markup=True)] = "social"
+    campaign: Annotated[str, line(100, markup=True)] | None = None
 
 
 class CampaignFields(Fields):

@@ -156,9 +156,27 @@ def test_a_summary_has_500_characters_at_most():
     assert codes(f"summary: {'é' * 501}") == ["E104"]
 
 
-@pytest.mark.parametrize("summary", ["a < b et c > d", "3 <4> 5", "R&D", "[a] (b)", "5 * 3 * 2", "un_deux"])
-def test_signs_that_only_look_like_markup_may_stand_in_a_summary(summary: str):
-    assert small(f'summary: "{summary}"').summary == summary
+LOOKS = ["a < b et c > d", "3 <4> 5", "R&D", "[a] (b)", "5 * 3 * 2", "un_deux", "Lille <3 & co; 1 <-> 2"]
+
+
+@pytest.mark.parametrize("key", ["title", "summary", "place"])
+@pytest.mark.parametrize("text", LOOKS)
+def test_signs_that_only_look_like_markup_may_stand_in_a_text(key: str, text: str):
+    assert getattr(small(f'{key}: "{text}"'), key) == text
+
+
+@pytest.mark.parametrize("key", ["title", "summary", "place", "image_credit"])
+@pytest.mark.parametrize(
+    "text", ["<b>gras</b>", "R&amp;D", "a <br/> b", "[a](https://example.org)", "x&#8217;y"]
+)
+def test_markup_may_not_stand_in_what_readers_are_shown_as_plain_text(key: str, text: str):
+    assert codes("image: o.png", "image_alt: Un plan.", f'{key}: "{text}"') == ["E112"]
+
+
+def test_a_tag_and_the_name_of_a_picture_are_no_texts():
+    entry = small("image: a&amp;b.png", "image_alt: Un plan.", 'tags: ["R&amp;D"]')
+    assert entry.tags == ("R&amp;D",)
+    assert entry.image is not None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -82,6 +83,13 @@ def codes(text: str, path: str = PATH) -> list[str]:
 
 def posting(*lines: str) -> str:
     return SMALL + "posting:\n" + "".join(f"  {line}\n" for line in lines)
+
+
+@pytest.mark.parametrize("key", ["title", "name"])
+def test_what_a_campaign_says_of_itself_is_plain_text(key: str):
+    marked = re.sub(rf"\b{key}: ", f"{key}: <b>Lille</b> ", SMALL, count=1)
+    assert codes(marked) == ["E112"]
+    assert codes(marked.replace("<b>Lille</b>", "Lille <3 & R&D")) == []
 
 
 def test_a_campaign_with_every_key_is_read_whole():

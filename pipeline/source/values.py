@@ -108,14 +108,18 @@ def _measured(value: str, limit: int) -> str:
     return value
 
 
-def line(limit: int) -> AfterValidator:
-    """One line of plain text of 1 to `limit` characters, trimmed, in Unicode's composed form."""
+def line(limit: int, *, markup: bool = False) -> AfterValidator:
+    """One line of plain text of 1 to `limit` characters, trimmed, in Unicode's composed form.
+
+    `markup`: whether HTML may stand, as in names that are not shown as a text.
+    """
 
     def check(value: str) -> str:
         value = _normal(value, limit)
         if "\n" in value:
             raise refuse("E112", "must be a single line", "Join the lines, or keep the first.")
-        return _measured(re.sub(r"[ \t]+", " ", value), limit)
+        value = re.sub(r"[ \t]+", " ", value)
+        return _measured(value if markup else _plain(value), limit)
 
     return AfterValidator(check)
 
@@ -129,13 +133,18 @@ def paragraph(limit: int, *, markup: bool = False) -> AfterValidator:
             hint = "Delete the blank line; long texts belong into the body."
             raise refuse("E112", "has more than one paragraph", hint)
         value = re.sub(r"[ \t\n]+", " ", value)
-        found = None if markup else _MARKUP.search(value)
-        if found:
-            hint = "Write plain text; links and formatting belong into the body."
-            raise refuse("E112", f"holds HTML or Markdown: {quoted(found.group())}", hint)
-        return _measured(value, limit)
+        return _measured(value if markup else _plain(value), limit)
 
     return AfterValidator(check)
+
+
+def _plain(value: str) -> str:
+    """The value, unless it holds markup: some feed readers would show it as such, others as it is typed."""
+    found = _MARKUP.search(value)
+    if found:
+        hint = "Write plain text; links and formatting belong into the body."
+        raise refuse("E112", f"holds HTML or Markdown: {quoted(found.group())}", hint)
+    return value
 
 
 def source_text(value: str) -> str:

@@ -119,13 +119,15 @@ def test_a_request_that_is_no_text_is_shown_in_hexadecimal():
 def test_what_an_editor_types_never_becomes_markup(tmp_path):
     lille = Lille(tmp_path / "lille")
     evil = "</style><script>alert(1)</script><img src=x onerror=alert(2)>"
-    lille.rewrite(lille.entry("pop-school"), "title: .*", f"title: '{evil}'")
+    half = "<img src=x onerror=alert(3) <script"  # nothing closes it but what follows on the page
+    lille.rewrite(lille.entry("pop-school"), "title: .*", f"title: '{half}'")
     lille.rewrite(lille.entry("pop-school"), "image_alt: .*", f"image_alt: '{evil}\" onload=\"x'")
-    lille.rewrite(lille.campaign, "  name: Sharing Lille", f"  name: '{evil}'")
+    lille.rewrite(lille.campaign, "  name: Sharing Lille", f"  name: '{half}'")
     page = preview(lille, tmp_path)
     assert not page.soup.find_all(["script", "img", "iframe", "object", "form"])
     assert not [tag for tag in page.soup.find_all() for name in tag.attrs if name.startswith("on")]
     assert evil in page.section("days").get_text()
+    assert half in page.section("days").get_text()
 
 
 # --------------------------------------------------------------------------- complete in itself
