@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 
 from pipeline import app, report
 from pipeline.cli.options import as_json, print_json, project
+from pipeline.cli.serve import Pages
 from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS, EXIT_WAITS
 from pipeline.model import Delivery
 from pipeline.problems import as_text, has_errors
@@ -47,7 +49,15 @@ def run_command(settings: Settings, quiet: bool, until_done: bool, where: str | 
         stack.enter_context(run_lock(settings.state, clock))
         pipeline = stack.enter_context(app.open_pipeline(settings, clock=clock))
         server = stack.enter_context(app.open_server(settings, where, pipeline)) if where else None
-        daemon = Daemon(pipeline, clock, ticked=server.watch.ticked if server else lambda _: None)
+        pages = Pages(settings.public, server.url) if server and not quiet else None
+
+        def ticked(now: datetime) -> None:
+            if server:
+                server.watch.ticked(now)
+            if pages:
+                pages.tell()  # a first look at the world writes them
+
+        daemon = Daemon(pipeline, clock, ticked=ticked)
         with stopping_on_signals(daemon.stop):
             if not quiet:
                 at = f", serving at {server.url}" if server else ""

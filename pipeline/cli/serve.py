@@ -27,12 +27,22 @@ def serve_command(settings: Settings, quiet: bool, where: str) -> None:
     with signals_held(), app.open_server(settings, where) as server:
         if not quiet:
             click.echo(f"serving {settings.public} at {server.url}; stop with Ctrl-C", err=True)
-            for page in _pages(settings.public):
-                click.echo(f"  {server.url}{page}", err=True)
+            Pages(settings.public, server.url).tell()
         server.wait()
 
 
-def _pages(public: Path) -> list[str]:
-    """What a browser may begin with, below the address: the campaigns' pages, since none stands above."""
-    folders = sorted(page.parent.name for page in public.glob("*/index.html"))
-    return [f"{quote(name)}/" for name in folders[:_TOLD]]
+class Pages:
+    """What a browser may begin with: the campaigns' pages, since none stands above. Each is named once."""
+
+    def __init__(self, public: Path, url: str) -> None:
+        """`url` is that of `public`, with a slash at the end."""
+        self._public = public
+        self._url = url
+        self._told: set[str] = set()
+
+    def tell(self) -> None:
+        """Name the pages that are there and were not named yet, on standard error; ten in all."""
+        folders = {page.parent.name for page in self._public.glob("*/index.html")}
+        for name in sorted(folders - self._told)[: _TOLD - len(self._told)]:
+            self._told.add(name)
+            click.echo(f"  {self._url}{quote(name)}/", err=True)

@@ -142,6 +142,17 @@ def test_the_daemon_serves_what_it_releases(tmp_path: Path):
         socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=5)
 
 
+def test_the_daemon_says_where_the_pages_are_once_they_are_there(project: Project):
+    project.campaign("a", campaign_id="roubaix")
+    with processes.daemon(project.root, "--serve", "127.0.0.1:0") as daemon:
+        url = address(daemon)
+        daemon.until(lambda: "roubaix/" in daemon.said(), "the pages to be named")
+        told = re.findall(r"^  (http://\S+)$", daemon.said(), re.MULTILINE)
+        assert told == [f"{url}lille/", f"{url}roubaix/"]
+        for page in told:
+            assert requests.get(page, timeout=20).headers["content-type"] == "text/html; charset=utf-8"
+
+
 def test_a_reader_who_holds_on_does_not_keep_the_daemon(project: Project):
     with processes.daemon(project.root, "--serve", "127.0.0.1:0") as daemon:
         port = urlsplit(address(daemon)).port
