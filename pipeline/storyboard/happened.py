@@ -72,5 +72,5 @@ def _line(one: Moment, zone: ZoneInfo) -> str:
     when = markup.moment(one.at, f"{one.at.astimezone(zone):%H:%M:%S}")
     return (
         f'<li class="{paint}"><span class="sign" aria-hidden="true">{sign}</span>{when} '
-        f"<span><b>{who}</b> {escape(one.text)}</span></li>\n"
+        f"<span><b>{who}</b> {escape(markup.localised(one.text, zone))}</span></li>\n"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import escape
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from pipeline.storyboard.marks import LINK_MARK, Mark
 _DEEPEST = 8  # levels of a request that are set in
 _WORD = re.compile(r"\s+|[^\s]+")
 _JSON = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')  # a text as a whole, or what gives structure
+_IN_UTC = re.compile(r"\b([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(:[0-9]{2})?) UTC\b")
 _EDGES = 3  # words kept beside a change
 
 
@@ -133,6 +134,19 @@ def short_day(day: date) -> str:
 def clock(instant: datetime, zone: ZoneInfo) -> str:
     """The wall time there, to the minute."""
     return f"{instant.astimezone(zone):%H:%M}"
+
+
+def localised(told: str, zone: ZoneInfo) -> str:
+    """The text with the instants that it gives in UTC as clocks show them there; one without a day stays."""
+
+    def local(found: re.Match[str]) -> str:
+        try:
+            instant = datetime.fromisoformat(found[1]).replace(tzinfo=UTC).astimezone(zone)
+        except (ValueError, OverflowError):  # some server's words, and no instant
+            return found[0]
+        return f"{instant:%Y-%m-%d %H:%M:%S}" if found[2] else f"{instant:%Y-%m-%d %H:%M}"
+
+    return _IN_UTC.sub(local, told)
 
 
 def moment(instant: datetime, shown: str) -> str:

@@ -52,7 +52,7 @@ def _problem(one: Problem) -> str:
 
 def _waiting(card: Card, day: Day, story: Story) -> str:
     place = markup.day_anchor(story.campaign.id, day.slot.date, day.slot.entry)
-    why = card.problem or card.reason or ""
+    why = card.problem or markup.localised(card.reason or "", story.campaign.event.zone)
     word = "nothing can be sent" if card.problem else str(card.state)
     return (
         f'<li class="bad"><a href="#{place}">{markup.short_day(card.date)}, {escape(card.key.channel)}</a> '
@@ -156,7 +156,8 @@ def _campaign(story: Story, days: tuple[Day, ...], script: Script) -> str:
     tiles = "".join(f'<li class="{kind}">{_large(words)}</li>' for words, kind in numbers)
     return (
         f'<p>{name}until <span lang="{lang}" dir="auto">{escape(event.name)}</span>, {when} '
-        f"({escape(event.timezone.replace('_', ' '))}). All times are local to the event.</p>\n"
+        f"({escape(event.timezone.replace('_', ' '))}). All times are local to the event, "
+        "but for those marked UTC.</p>\n"
         f'<ul class="tiles">{tiles}</ul>\n{_channels(story, cards, played=script.played is not None)}'
     )
 

@@ -103,7 +103,8 @@ class Drawer:
     def _below(self, card: Card, face: Look, change: Change | None) -> str:
         parts = []
         if card.reason and card.state is not State.PUBLISHED:
-            parts.append(f'<p class="reason">{escape(card.reason)}</p>\n')
+            why = markup.localised(card.reason, self.zone)
+            parts.append(f'<p class="reason">{escape(why)}</p>\n')
         parts.append(_counter(card))
         if change is not None and change.old_text is not None:
             words = markup.difference(change.old_text, card.text or "")

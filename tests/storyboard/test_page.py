@@ -304,6 +304,35 @@ def test_what_waits_for_a_person_is_listed_with_a_link_to_its_card(rehearsed):
     assert "held" in card.select_one(".chip").get_text()
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            "its window closed at 2016-04-11 23:30:05 UTC; more",
+            "its window closed at 2016-04-12 01:30:05; more",
+        ),
+        ("asked to wait until 2016-01-05 08:00 UTC", "asked to wait until 2016-01-05 09:00"),
+        ("the lease ended at 08:00:00 UTC", "the lease ended at 08:00:00 UTC"),
+        ("back at 2016-99-99 08:00 UTC", "back at 2016-99-99 08:00 UTC"),
+        ("back at 9999-12-31 23:59 UTC", "back at 9999-12-31 23:59 UTC"),
+    ],
+)
+def test_a_reason_is_told_in_the_time_of_the_event_like_all_else(rehearsed, told, shown):
+    result, _ = rehearsed
+    campaign, first = result.campaigns[0], result.deliveries[0]
+    deliveries = [_replaced(one, State.HELD, told) if one is first else one for one in result.deliveries]
+    slots = storyboard.played(campaign, result.deliveries, result.releases).slots
+    moment = storyboard.Moment(first.due, "missed", campaign.id, first.key.entry, first.key.channel, told)
+    page = Page(
+        _draw(result, storyboard.planned(campaign, slots, result.entries, deliveries), moments=(moment,))
+    )
+    card = page.card(first.key.entry, first.key.channel)
+    assert card.select_one(".reason").get_text() == shown
+    assert page.section("problems").select_one("li.bad").get_text().strip().endswith(shown)
+    assert page.section("timeline").select_one(".moments li").get_text().strip().endswith(shown)
+    assert "but for those marked UTC" in page.soup.get_text()
+
+
 def test_a_broken_promise_stands_above_everything(rehearsed):
     result, _ = rehearsed
     story = storyboard.played(result.campaigns[0], result.deliveries, result.releases)
