@@ -14,6 +14,10 @@ from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS
 from pipeline.problems import as_text, has_errors
 from pipeline.settings import Settings
 
+# What `counts` counts: kinds of posts, and what of a post is another than before.
+_POSTS = {"added": "new", "removed": "removed", "moved": "moved"}
+_PARTS = {"text": "text", "request": "request", "state": "outcome"}
+
 
 @click.command("preview")
 @click.argument("campaign", required=False)
@@ -57,9 +61,18 @@ def preview_command(
             amounts = f"{count(len(days), 'day')}, {count(posts, 'post')}"
             click.echo(f"{name}: {amounts}, {shortened} shortened")
         if counts is not None:
-            told = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+            told = ", ".join(_told(change, number) for change, number in counts.items() if number)
             click.echo(f"Since the last storyboard: {told or 'nothing is new'}")
         click.echo(f"Storyboard: {out / PAGE_FILE}")
     if problems and not quiet:
         click.echo(as_text(problems), err=True)
     sys.exit(EXIT_PROBLEMS if has_errors(problems) else EXIT_FINE)
+
+
+def _told(change: str, number: int) -> str:
+    """So many changes of a kind, in words: 24 texts changed, 2 moved."""
+    from pipeline.storyboard.markup import count
+
+    if change in _PARTS:
+        return f"{count(number, _PARTS[change])} changed"
+    return f"{number} {_POSTS[change]}"

@@ -54,7 +54,25 @@ def test_it_says_what_is_new_since_another_storyboard(lille, tmp_path):
     lille.rewrite(lille.entry("ouistock"), "Trop de place", "Tant de place")
     record = tmp_path / "main/storyboard.json"
     ran = run("preview", "--root", lille.root, "--out", tmp_path / "branch", "--against", record)
-    assert "Since the last storyboard: 2 text" in ran.out
+    assert "Since the last storyboard: 2 texts changed\n" in ran.out
+
+
+def told_since(lille) -> str:
+    out = run("preview", "--root", lille.root).out
+    (line,) = [line for line in out.splitlines() if line.startswith("Since the last storyboard: ")]
+    return line.removeprefix("Since the last storyboard: ")
+
+
+def test_what_is_new_is_told_in_words(lille):
+    run("preview", "--root", lille.root)
+    assert told_since(lille) == "nothing is new"
+    lille.rewrite(lille.entry("ouistock"), "image_alt: .*", "image_alt: Une maison")
+    assert told_since(lille) == "2 requests changed"
+    lille.rewrite(lille.campaign, r"(?m)^  x: \{\}\n", "  second: {network: outbox}\n")
+    assert told_since(lille) == "10 new, 10 removed"
+    lille.rewrite(lille.campaign, r"(?m)^  second: .*\n", "")
+    lille.rewrite(lille.entry("ouistock"), "Trop de place", "Tant de place")
+    assert told_since(lille) == "10 removed, 1 text changed"
 
 
 def test_a_problem_in_a_file_is_on_the_page_and_in_the_exit_status(lille):
