@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from pipeline.channels import web_address
 from pipeline.days import channel_closes
 from pipeline.errors import NotAllowed, WrongUse
-from pipeline.model import Delivery, DeliveryKey
+from pipeline.library import Library
+from pipeline.model import Campaign, Delivery, DeliveryKey
 from pipeline.tick import Pipeline
 
 
@@ -37,11 +38,13 @@ def resolve(pipeline: Pipeline, text: str, *, posted: bool, url: str | None) -> 
 def retry(pipeline: Pipeline, text: str) -> Delivery:
     """Send a held or missed delivery from now on, within a late window of its own, never past the event.
 
-    Raises NotAllowed when the state table has no such step, or the event has begun.
+    Raises NotAllowed when the state table has no such step, the event has begun, or the files have no such
+    post any more: the next tick would withdraw it.
     """
     delivery = find(pipeline, text)
     now = pipeline.clock.now()
-    campaign = pipeline.reader.read(now).campaigns.get(delivery.key.campaign)
+    library = pipeline.reader.read(now)
+    campaign = library.campaigns.get(delivery.key.campaign)
     channel = campaign.channel(delivery.key.channel) if campaign else None
     if campaign is None or channel is None:
         raise NotAllowed(
@@ -52,7 +55,28 @@ def retry(pipeline: Pipeline, text: str) -> Delivery:
             f"the event of `{campaign.id}` has begun: nothing is posted any more",
             hint=f"`pipeline cancel {delivery.key}` closes the matter.",
         )
+    _refuse_without_entry(delivery.key, campaign, library)
     return pipeline.ledger.retry(delivery.key, now, channel_closes(campaign, channel, now), now)
+
+
+def _refuse_without_entry(key: DeliveryKey, campaign: Campaign, library: Library) -> None:
+    entry = library.entries.get(key.entry)
+    give_up = f"`pipeline cancel {key}` gives it up."
+    if entry is None:
+        raise NotAllowed(
+            f"{key} has no entry any more: there is no `{key.entry}` under content/ that can be used",
+            hint=f"Put the file back, or mend what `pipeline check` says of it, then retry; {give_up}",
+        )
+    if entry.draft:
+        raise NotAllowed(
+            f"{key} has no text to send: {entry.path} is a draft",
+            hint=f"Take `status: draft` out of it, then retry; {give_up}",
+        )
+    if entry not in library.entries_of(campaign):
+        raise NotAllowed(
+            f"{key} has no place any more: {campaign.path} does not list `{key.entry}`",
+            hint=f"Put it back under `entries`, then retry; {give_up}",
+        )
 
 
 def cancel(pipeline: Pipeline, text: str) -> Delivery:

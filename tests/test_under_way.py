@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import decisions
 from pipeline.clock import VirtualClock
+from pipeline.errors import NotAllowed
 from tests.support.channels import FaultyChannel, auth_failed, no_answer, rate_limited, rejected
 from tests.support.projects import Project
 
@@ -161,3 +162,42 @@ def test_an_entry_that_is_away_for_a_moment_on_its_day_costs_no_other_its_own(sc
         scene.look(instant)
     assert set(scene.project.states().values()) == {"published"}
     assert scene.channel.remote.count == 3
+
+
+def _unlinked(project):
+    (project.root / "content/a.md").unlink()
+
+
+def _draft(project):
+    project.entry("a", status="draft")
+
+
+def _unlisted(project):
+    project.campaign("b", "c", channels={"main": {"network": "outbox"}}, days_off=1)
+
+
+@pytest.mark.parametrize(
+    ("take_away", "told"),
+    [
+        (_unlinked, "no `a` under content/"),
+        (_draft, "content/a.md is a draft"),
+        (_unlisted, "does not list `a`"),
+    ],
+)
+@pytest.mark.parametrize("how", ["held", "missed"])
+def test_nothing_is_retried_that_the_next_tick_would_withdraw(scene, take_away, told, how):
+    fault = rejected() if how == "held" else rate_limited(wait=7 * HOUR)
+    scene.channel.fail("publish", fault)
+    scene.look(DUE)
+    scene.look(DUE + 7 * HOUR)
+    assert scene.state("a/main") == how
+    take_away(scene.project)
+    with pytest.raises(NotAllowed, match=told) as refused:
+        scene.do(lambda pipeline: decisions.retry(pipeline, "lille/a/main"))
+    assert "pipeline cancel lille/a/main" in refused.value.hint
+    assert scene.state("a/main") == how
+    scene.project.entry("a")
+    scene.write()
+    scene.do(lambda pipeline: decisions.retry(pipeline, "lille/a/main"))
+    scene.look(DUE + 8 * HOUR)
+    assert scene.state("a/main") == "published"
