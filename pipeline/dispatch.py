@@ -50,7 +50,7 @@ from pipeline.delivery import (
     lease_length,
     settle,
 )
-from pipeline.errors import LedgerError, LostRace
+from pipeline.errors import LedgerError, LostRace, PipelineError, UnusableChannel
 from pipeline.ledger import Ledger
 from pipeline.library import Library
 from pipeline.model import (
@@ -173,6 +173,9 @@ class Dispatcher:
                 log.info("%s: somebody else was at it: %s", delivery.key, lost)
             except LedgerError:
                 raise
+            except PipelineError as error:  # of the files or the machine: a trace would say nothing more
+                log.warning("%s cannot be handled: %s", delivery.key, error)
+                self._put_off(delivery, error)
             except Exception as error:
                 # One delivery that cannot be handled must not keep its account's others from going out.
                 log.exception("%s cannot be handled", delivery.key)
@@ -188,7 +191,8 @@ class Dispatcher:
         """Look at it again a little later, and say why."""
         self._left.put(delivery.key)
         now = self._clock.now()
-        reason = f"cannot be handled: {type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+        reason = f"cannot be handled: {what}"
         with suppress(LostRace):  # it has moved on
             again = now + self._policy.first_wait
             self._ledger.note(delivery.key, delivery.state, reason=reason, not_before=again, now=now)
@@ -251,8 +255,11 @@ class Dispatcher:
         return State.UNKNOWN
 
     def next_step(self, delivery: Delivery, library: Library) -> NextStep | None:
-        """What would settle an unknown delivery now; None when its channel is no longer in the files."""
-        way = self.way(delivery.key, library)
+        """What would settle an unknown delivery now; None when the files have no such channel to use."""
+        try:
+            way = self.way(delivery.key, library)
+        except UnusableChannel:
+            way = None  # until the file is mended it is as good as gone
         if way is None or way.delivery.state is not State.UNKNOWN:
             return None
         now = self._clock.now()

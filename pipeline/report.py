@@ -159,7 +159,9 @@ def waiting(
         )
     if delivery.state is State.UNKNOWN and (orphaned or isinstance(step, AskPerson)):
         why = (
-            "Its channel is no longer in the campaign." if orphaned else "The network offers no way to tell."
+            "The campaign has no such channel to use any more."
+            if orphaned
+            else "The network offers no way to tell."
         )
         return Waiting(
             delivery,

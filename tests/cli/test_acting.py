@@ -11,7 +11,7 @@ import pytest
 from pipeline import app
 from pipeline.clock import VirtualClock
 from pipeline.settings import Settings
-from tests.cli.commands import Project, held, now, run, spawn
+from tests.cli.commands import Project, held, now, run, spawn, unknown
 
 
 def first_sight(project: Project) -> None:
@@ -94,6 +94,36 @@ def test_tick_tells_scripts_why_it_ends_as_it_does(refused):
     assert "PIPELINE_PRESSE_SECRET" in left["reason"]
     assert document["waiting"] == ["fete/p0/presse"]
     assert [problem["code"] for problem in document["problems"]] == ["E003"]
+
+
+def test_a_channel_that_cannot_be_is_told_in_a_line_and_the_others_go_on(tmp_path):
+    project = Project(tmp_path / "p", entries=1, days=1)
+    file = project.root / "schedules/fete.yaml"
+    file.write_text(file.read_text().replace("{outbox: {}}", "{mastodn: {}, outbox: {}}"))
+    first_sight(project)
+    ran = spawn("tick", folder=project.root, status=1)  # no traceback, says `spawn`
+    told = "schedules/fete.yaml: channel mastodn: unknown network `mastodn`"
+    assert ran.out.splitlines() == [
+        "released fete/p0",
+        "published fete/p0/outbox",
+        f"planned fete/p0/mastodn: cannot be handled: {told}",
+    ]
+    (line,) = [line for line in ran.err.splitlines() if "WARNING" in line]
+    assert line.endswith(f"fete/p0/mastodn cannot be handled: {told}")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "known"), [(held, "was not posted"), (unknown, "no such channel to use")]
+)
+def test_what_waits_is_told_though_its_channel_cannot_be_used(project, prepare, known):
+    with project.ledger() as ledger:
+        prepare(ledger)
+    file = project.root / "schedules/fete.yaml"
+    file.write_text(file.read_text().replace("{outbox: {}}", "{outbox: {limitt: 3}}"))
+    ran = project.run("status", status=3)
+    assert "fete/p0/outbox waits for you" in ran.out
+    assert known in ran.out
+    assert "1 delivery waits for you" in project.run("tick", status=3).err
 
 
 def test_run_ends_when_all_is_done(tmp_path):
