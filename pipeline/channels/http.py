@@ -67,6 +67,7 @@ STATUSES: tuple[tuple[range, type[ChannelError] | None], ...] = (
     (range(401, 402), AuthFailedError),
     (range(408, 409), OutcomeUnknownError),  # a gateway's patience says nothing about what stands behind it
     (range(429, 430), RateLimitedError),
+    (range(303, 304), OutcomeUnknownError),  # "see there what came of it": it was probably taken
     (range(300, 400), RejectedError),  # a redirect is never followed: the post would be sent twice
     (range(400, 500), RejectedError),
 )
@@ -176,7 +177,9 @@ class Http:
         text = f"{name}: answered {reply.status}"
         if 300 <= reply.status < 400:
             place = _without_query(reply.headers.get("location", ""))
-            text += f" and points to {place or 'nowhere'}; write the address that answers itself"
+            text += f" and points to {place or 'nowhere'}; "
+            done = error is OutcomeUnknownError
+            text += "it may have been taken" if done else "write the address that answers itself"
         elif said := excerpt(reply.body, self.secrets):
             text += f": {said}"
         text = redacted(text, self.secrets)

@@ -332,7 +332,7 @@ def test_a_refusal_is_what_its_status_says(status: int, error: type[ChannelError
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
 def test_a_redirect_is_not_followed_and_its_target_is_named(status: int):
     target = "https://user:pass@new.example/hook?token=abc#x"
     with (
@@ -340,6 +340,20 @@ def test_a_redirect_is_not_followed_and_its_target_is_named(status: int):
         pytest.raises(RejectedError, match=f"answered {status} and points to https://new.example/hook;"),
     ):
         post(server.url)
+    assert server.connections == 1
+
+
+def test_a_server_that_says_where_the_result_is_may_have_taken_the_post():
+    target = "https://user:pass@new.example/done?token=abc"
+    with (
+        serving(answering(answer(303, b"", Location=target, Retry_After="60"))) as server,
+        pytest.raises(
+            OutcomeUnknownError,
+            match=r"answered 303 and points to https://new\.example/done; it may have been",
+        ) as unknown,
+    ):
+        post(server.url)
+    assert unknown.value.wait == timedelta(minutes=1)
     assert server.connections == 1
 
 

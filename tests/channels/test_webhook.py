@@ -386,6 +386,35 @@ def test_an_unavailable_receiver_is_not_asked_before_it_wants_to_be(project: Pro
     assert scene.receiver.accepted == len(scene.receiver.seen) == 1
 
 
+def test_a_receiver_that_answers_303_is_asked_again_within_the_window_only_and_then_a_person_is(
+    project, scene
+):
+    scene.receiver.faults.choose = lambda _head: faults.status(303, {"Location": "/done"}, accepted=True)
+    with open_pipeline(Settings(project.root, project.ledger), clock=scene.clock, workers=0) as pipeline:
+        pipeline.tick()
+        scene.clock.advance(timedelta(hours=1))
+        pipeline.tick()
+        due = scene.clock.now()
+        asked = []
+        while (upcoming := pipeline.next_wake(scene.clock.now())) and upcoming < due + timedelta(hours=12):
+            scene.clock.sleep_until(upcoming)
+            pipeline.tick()
+            asked.append((len(scene.receiver.seen), upcoming))
+        last = min(at for count, at in asked if count == len(scene.receiver.seen))
+        assert due + timedelta(hours=4) < last < due + timedelta(hours=6), "the late window"
+        assert 3 < len(scene.receiver.seen) < 30
+        assert scene.receiver.accepted == 1
+        (waits,) = pipeline.waiting()
+        assert "it may have been taken" in waits.happened
+        assert "It may or may not be posted" in waits.known
+
+
+def test_a_receiver_that_answers_303_once_is_settled_by_its_next_answer(project: Project, scene: Scene):
+    scene.receiver.faults.strike(faults.status(303, {"Location": "/done"}, accepted=True))
+    assert run(project, scene, timedelta(hours=1)) == [State.UNKNOWN, State.PUBLISHED]
+    assert scene.receiver.accepted == 1
+
+
 def test_a_receiver_that_wants_no_more_is_sent_nothing_more(project: Project, scene: Scene):
     project.entry("b")
     options = {"network": "webhook", "url": "https://receiver.invalid/", "api": f"{scene.receiver.url}/hook"}
