@@ -102,10 +102,16 @@ class Releasing:
         self._written: dict[str, bytes] = {}  # what the feeds on the disk were made from, by campaign
         self._parts: dict[str, feeds.Part] = {}  # what each campaign has in what is written for all of them
         self._common: tuple[feeds.Part, ...] | None = None  # what that was last written from
+        self._unwritten: set[str | None] = set()  # campaigns, and None for what is there for all of them
 
     def has_written(self, campaign: str) -> bool:
         """Whether this process has written the campaign's feeds, and nothing went wrong."""
         return campaign in self._written
+
+    @property
+    def behind(self) -> bool:
+        """Whether anything of `public/` could not be written when it was last tried."""
+        return bool(self._unwritten)
 
     def release(self, campaign: Campaign, calendar: Plan, library: Library, now: datetime) -> list[str]:
         """Make visible what is due: a slot that is open, or one a channel has. The entries that are new."""
@@ -162,6 +168,9 @@ class Releasing:
         notices, complete = self._write(campaign, releases, newest)
         if complete:
             self._written[campaign.id] = made_from
+            self._unwritten.discard(campaign.id)
+        elif notices:
+            self._unwritten.add(campaign.id)
         return notices
 
     def write_collective(self, library: Library) -> list[str]:
@@ -173,6 +182,7 @@ class Releasing:
             and all(one is other for one, other in zip(parts, self._common, strict=True))
         ):
             return []
+        self._unwritten.add(None)
         try:
             authority = self._collective_authority()
             feeds.write_collective(parts, authority=authority, root=self._root, public=self._public)
@@ -186,6 +196,7 @@ class Releasing:
             log.exception("the feed of all campaigns could not be made")
             return [f"the feed of all campaigns could not be made: {type(error).__name__}: {error}"]
         self._common = parts
+        self._unwritten.discard(None)
         return []
 
     def _collective_authority(self) -> str:

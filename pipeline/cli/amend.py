@@ -27,7 +27,8 @@ def amend_command(settings: Settings, quiet: bool, entry: str, json_output: bool
     with app.open_pipeline(settings, workers=0) as pipeline:
         told = Amender(pipeline).amend(entry)
         notices = pipeline.rewrite_feeds()
-    _tell(told, notices, quiet=quiet, json_output=json_output)
+        behind = pipeline.releasing.behind
+    _tell(told, notices, behind=behind, quiet=quiet, json_output=json_output)
 
 
 @click.command("retract")
@@ -42,15 +43,18 @@ def retract_command(settings: Settings, quiet: bool, entry: str, json_output: bo
     with app.open_pipeline(settings, workers=0) as pipeline:
         told = Amender(pipeline).retract(entry)
         notices = list(pipeline.rewrite_feeds())
+        behind = pipeline.releasing.behind
         words = pipeline.reader.read(pipeline.clock.now()).entries.get(entry)
     if words is not None and not words.draft:
         notices.append(
             f"{words.path} still says `ready`: write `status: draft` there, so that nothing plans it."
         )
-    _tell(told, notices, quiet=quiet, json_output=json_output)
+    _tell(told, notices, behind=behind, quiet=quiet, json_output=json_output)
 
 
-def _tell(told: list[Told], notices: list[str] | tuple[str, ...], *, quiet: bool, json_output: bool) -> None:
+def _tell(
+    told: list[Told], notices: list[str] | tuple[str, ...], *, behind: bool, quiet: bool, json_output: bool
+) -> None:
     if json_output:
         rows = [
             {
@@ -67,4 +71,4 @@ def _tell(told: list[Told], notices: list[str] | tuple[str, ...], *, quiet: bool
             click.echo(f"{one.delivery.key}: {one.text}")
         for notice in notices:
             click.echo(f"notice: {notice}")
-    sys.exit(EXIT_BROKEN if any(one.again for one in told) else EXIT_FINE)
+    sys.exit(EXIT_BROKEN if behind or any(one.again for one in told) else EXIT_FINE)

@@ -12,7 +12,7 @@ import click
 from pipeline import app, report
 from pipeline.cli.options import as_json, print_json, project
 from pipeline.cli.serve import Pages
-from pipeline.errors import EXIT_FINE, EXIT_PROBLEMS, EXIT_WAITS
+from pipeline.errors import EXIT_BROKEN, EXIT_FINE, EXIT_PROBLEMS, EXIT_WAITS
 from pipeline.model import Delivery
 from pipeline.problems import as_text, has_errors
 from pipeline.settings import Settings
@@ -32,7 +32,8 @@ def tick_command(settings: Settings, quiet: bool, json_output: bool) -> None:
             print_json(_document(result, left, waits, pipeline))
         elif not quiet:
             _tell(result, left, waits)
-    sys.exit(_status(result, waits=bool(waits)))
+        behind = pipeline.releasing.behind
+    sys.exit(EXIT_BROKEN if behind else _status(result, waits=bool(waits)))
 
 
 @click.command("run")
@@ -63,6 +64,8 @@ def run_command(settings: Settings, quiet: bool, until_done: bool, where: str | 
                 at = f", serving at {server.url}" if server else ""
                 click.echo(f"running for {settings.root}{at}; stop with Ctrl-C", err=True)
             daemon.run(until_done=until_done)
+        if pipeline.releasing.behind:
+            sys.exit(EXIT_BROKEN)
         sys.exit(EXIT_WAITS if pipeline.waiting() else EXIT_FINE)
 
 
@@ -72,8 +75,11 @@ def feeds_command(settings: Settings, quiet: bool) -> None:
     """Write the feeds of what has been released, with the entries as they read now. Nothing is sent."""
     with app.open_pipeline(settings, workers=0) as pipeline:
         notices = pipeline.rewrite_feeds()
+        behind = pipeline.releasing.behind
     for notice in notices:
         click.echo(f"notice: {notice}", err=True)
+    if behind:
+        sys.exit(EXIT_BROKEN)
     if not quiet:
         click.echo(f"feeds are in {settings.public}")
 

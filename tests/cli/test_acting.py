@@ -145,6 +145,45 @@ def test_feeds_carries_an_edit_into_what_is_released(tmp_path):
     assert [row["title"] for row in feed["items"]] == ["Un autre titre"]
 
 
+# --------------------------------------------------------------------------- public/ cannot be written
+
+
+@pytest.fixture(params=["public/fete/feed.xml", "public/feed.xml"])
+def blocked(request, tmp_path):
+    """A project with a post that is due, and a folder in the place of one of its feeds."""
+    project = Project(tmp_path / "p", entries=1, days=1)
+    first_sight(project)
+    way = project.root / request.param
+    way.unlink(missing_ok=True)
+    (way / "in the way").mkdir(parents=True)
+    return project, way
+
+
+def test_a_disk_that_cannot_be_written_is_exit_status_4_once_all_else_is_done(blocked):
+    project, way = blocked
+    for command, told in (("tick", "published fete/p0/outbox"), ("tick", "nothing was due"), ("feeds", "")):
+        ran = project.run(command, status=4)
+        assert told in ran.out
+        assert "written: " in ran.err
+        assert str(way.parent) in ran.err
+    assert "feeds are in" not in ran.out
+    assert project.run("amend p0", status=4).out != ""
+    assert project.run("run --until-done", status=4).out == ""
+    (way / "in the way").rmdir()
+    way.rmdir()
+    project.run("tick")
+    assert "Projet p0" in way.read_text()
+    project.run("feeds")
+    project.run("run --until-done")
+
+
+def test_a_disk_that_cannot_be_written_weighs_more_than_what_waits(blocked):
+    project, _ = blocked
+    with project.ledger() as ledger:
+        held(ledger, "p1")
+    assert "1 delivery waits for you" in project.run("tick", status=4).err
+
+
 # --------------------------------------------------------------------------- rehearse
 
 
