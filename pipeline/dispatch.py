@@ -50,7 +50,7 @@ from pipeline.delivery import (
     lease_length,
     settle,
 )
-from pipeline.errors import LedgerError, LostRace, PipelineError, UnusableChannel
+from pipeline.errors import LedgerError, LostRace, PipelineError, UnusableChannel, one_line
 from pipeline.ledger import Ledger
 from pipeline.library import Library
 from pipeline.model import (
@@ -192,7 +192,7 @@ class Dispatcher:
         self._left.put(delivery.key)
         now = self._clock.now()
         what = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-        reason = f"cannot be handled: {what}"
+        reason = one_line(f"cannot be handled: {what}")
         with suppress(LostRace):  # it has moved on
             again = now + self._policy.first_wait
             self._ledger.note(delivery.key, delivery.state, reason=reason, not_before=again, now=now)

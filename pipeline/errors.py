@@ -23,6 +23,11 @@ EXIT_WAITS = 3
 EXIT_BROKEN = 4
 
 
+def one_line(text: str) -> str:
+    """The text as lists and logs show it: in one line, without signs that steer a terminal."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 class PipelineError(Exception):
     """Root of the tree. `hint` is the next thing to do, printed on a line of its own."""
 

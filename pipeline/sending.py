@@ -22,6 +22,7 @@ from pipeline.channels.base import (
 )
 from pipeline.clock import Clock
 from pipeline.delivery import Policy, in_time
+from pipeline.errors import one_line
 from pipeline.model import (
     AuthFailed,
     Delivery,
@@ -91,7 +92,7 @@ class Sender:
             return self._meaning(error)
         except Exception as error:
             log.exception("%s: the channel failed in a way it does not declare", key)
-            return Unknown(f"{type(error).__name__}: {error}")
+            return Unknown(one_line(f"{type(error).__name__}: {error}"))
 
     def _meaning(self, error: ChannelError) -> Obstacle:
         match error:

@@ -198,7 +198,7 @@ def test_a_text_that_does_not_fit_waits_with_its_reason(stage):
 def test_what_fails_in_a_way_nobody_foresaw_is_told_and_tried_again(stage):
     class Faulty(FaultyChannel):
         def render(self, fit, key):
-            raise RuntimeError("a bug in the adapter")
+            raise RuntimeError("a bug\nin the adapter")
 
     stage.channels["outbox"] = Faulty(clock=stage.clock)
     assert stage.round() is State.PLANNED
@@ -439,12 +439,13 @@ def test_a_post_that_is_there_is_found_although_every_repeat_is_refused(stage):
 @pytest.mark.parametrize("accepted", [True, False])
 @pytest.mark.parametrize(
     "fault",
-    [no_answer, lambda *, accepted: crash(RuntimeError("a bug in the adapter"), accepted=accepted)],
+    [no_answer, lambda *, accepted: crash(RuntimeError("a bug\nin the adapter"), accepted=accepted)],
     ids=["no answer", "undeclared exception"],
 )
 def test_with_a_permanent_key_an_uncertain_send_ends_as_one_post(stage, fault, accepted):
     stage.channel.fail("publish", fault(accepted=accepted))
     assert stage.round() is State.UNKNOWN
+    assert stage.ledger.delivery(KEY).reason.isprintable(), "one line"
     assert stage.rounds(3) is State.PUBLISHED
     assert stage.posts == 1
 

@@ -23,12 +23,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.credentials import variable
-from pipeline.errors import BrokenEnvironment
+from pipeline.errors import BrokenEnvironment, one_line
 from pipeline.model import Fit, Post, Receipt, Rendition, Traits
 
 
 class ChannelError(Exception):
-    """Root of the tree. The message must not hold a secret."""
+    """Root of the tree. The message must not hold a secret; whatever it repeats, it is one line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class NotAcceptedError(ChannelError):

@@ -33,6 +33,7 @@ from pipeline.channels.base import (
     RateLimitedError,
     RejectedError,
 )
+from pipeline.errors import one_line
 
 USER_AGENT = f"content-pipeline/{__version__}"
 
@@ -74,6 +75,7 @@ STATUSES: tuple[tuple[range, type[ChannelError] | None], ...] = (
 
 LONGEST_WAIT = timedelta(days=366)  # a longer Retry-After is taken for this
 _NAT64 = IPv6Network("64:ff9b::/96")
+SHORTEST_SECRET = 4  # characters; what is shorter is a slip of the pen, and no network's token
 EXCERPT = 200  # characters of a refusal's body that a message repeats
 
 
@@ -231,8 +233,12 @@ def host(url: str) -> str:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret, also in its percent-encoded form, replaced by `***`."""
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote(secret)) if form}
+    """The text with every secret, also in its percent-encoded form, replaced by `***`.
+
+    One shorter than SHORTEST_SECRET is none: hiding a letter wherever it stands leaves no word to read.
+    """
+    worth = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    forms = {form for secret in worth for form in (secret, quote(secret, safe=""), quote(secret))}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
     return text
@@ -242,7 +248,7 @@ def excerpt(body: bytes, secrets: Iterable[str]) -> str:
     """The beginning of what a server said, in one line of plain text without secrets."""
     text = redacted(body.decode("utf-8", "replace"), secrets)
     text = re.sub(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
-    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    text = one_line(text)
     return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"
 
 

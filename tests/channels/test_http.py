@@ -33,6 +33,7 @@ from pipeline.channels.base import (
 )
 from pipeline.channels.http import (
     LONGEST_WAIT,
+    SHORTEST_SECRET,
     STAGES,
     Http,
     Limits,
@@ -484,9 +485,31 @@ def test_an_excerpt_is_one_short_line_of_plain_text():
     assert said.endswith("…")
 
 
-@given(st.text(min_size=1, max_size=12), st.text(max_size=40), st.text(max_size=40))
+@given(st.text(min_size=SHORTEST_SECRET, max_size=12), st.text(max_size=40), st.text(max_size=40))
 def test_a_secret_is_redacted_wherever_it_stands(secret: str, before: str, after: str):
-    assert secret not in redacted(before + secret + after, (secret,)) or secret in "***"
+    assert secret not in redacted(before + secret + after, (secret,)) or set(secret) == {"*"}
+
+
+@pytest.mark.parametrize("secret", ["t", "no", "the", ""])
+def test_what_is_too_short_for_a_secret_leaves_the_words_of_a_message_alone(secret: str):
+    assert redacted("points to nowhere; not the token abcd", (secret, "abcd")) == (
+        "points to nowhere; not the token ***"
+    )
+
+
+def test_what_answers_in_another_protocol_is_told_in_one_line():
+    with (
+        serving(answering(b"SSH-2.0-OpenSSH\x1b[2J_9.6\r\n")) as server,
+        pytest.raises(OutcomeUnknownError, match="SSH") as unknown,
+    ):
+        post(server.url)
+    assert str(unknown.value).isprintable()
+
+
+@given(st.text())
+def test_whatever_an_error_repeats_its_message_is_one_line(text: str):
+    for error in (RejectedError(text), OutcomeUnknownError(f"a\n{text}\r\nb\u2028c"), AuthFailedError(text)):
+        assert str(error).isprintable()
 
 
 # --------------------------------------------------------------------------- one request, as we made it
