@@ -163,13 +163,19 @@ class Daemon:
 
 @contextlib.contextmanager
 def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Within: SIGTERM and SIGINT call `stop`. Afterwards the former handlers are back."""
+    """Within: SIGTERM, SIGINT and SIGHUP call `stop`. Afterwards the former handlers are back.
+
+    A SIGHUP that whoever started us has had ignored stays so: that is what `nohup` does.
+    """
 
     def handle(number: int, _frame: FrameType | None) -> None:
         log.info("%s: finishing the sends in hand", signal.Signals(number).name)
         stop()
 
-    former = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

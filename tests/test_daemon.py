@@ -193,6 +193,39 @@ def test_a_signal_lets_the_send_in_hand_end_and_begins_no_other(tmp_path: Path, 
     assert project.posts() == ["c-a/a/outbox"]
 
 
+@contextmanager
+def daemon_that_begins_with(hangup: str, root: Path) -> Iterator[processes.Process]:
+    """`pipeline run`, as a terminal (`SIG_DFL`) or `nohup` (`SIG_IGN`) starts it."""
+    command = [sys.executable, "-m", "pipeline", "run", "--root", str(root)]
+    start = (
+        "import os, signal\n"
+        f"signal.signal(signal.SIGHUP, signal.{hangup})\n"
+        f"os.execv({sys.executable!r}, {command!r})\n"
+    )
+    with processes.started("-c", start, log=root / "daemon.log") as process:
+        process.ready()
+        yield process
+
+
+def test_a_terminal_that_is_closed_ends_it_gently(tmp_path: Path):
+    Project(tmp_path).campaign()
+    with daemon_that_begins_with("SIG_DFL", tmp_path) as daemon:
+        daemon.send(signal.SIGHUP)
+        assert daemon.wait() == 0, daemon.said()
+
+
+def test_under_nohup_it_outlives_its_terminal(tmp_path: Path):
+    project = soon(tmp_path)
+    project.entry("a")
+    project.campaign("a")
+    project.adopt()
+    with daemon_that_begins_with("SIG_IGN", tmp_path) as daemon:
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda: project.posts() == ["lille/a/outbox"], "the post")
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait() == 0, daemon.said()
+
+
 # --------------------------------------------------------------------------- files, while it runs
 
 

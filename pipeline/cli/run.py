@@ -41,7 +41,10 @@ def tick_command(settings: Settings, quiet: bool, json_output: bool) -> None:
 @click.option("--serve", "where", metavar="HOST:PORT", help="Serve public/ there as well, with /healthz.")
 @project
 def run_command(settings: Settings, quiet: bool, until_done: bool, where: str | None) -> None:
-    """Run the daemon: every slot at its instant, files picked up as they change. SIGTERM ends it gently."""
+    """Run the daemon: every slot at its instant, files picked up as they change.
+
+    SIGTERM, SIGHUP and Ctrl-C end it gently.
+    """
     from pipeline.clock import SystemClock
     from pipeline.daemon import Daemon, run_lock, stopping_on_signals
 
