@@ -220,7 +220,7 @@ def rehearse_project(
             )
 
         result = Run(begin, clock, networks, weather).play(watch)
-        script = _played(result, networks.tidy, preface.problems, f"{faults}, seed {seed}")
+        script = _played(result, preface.problems, f"{faults}, seed {seed}")
         storyboard.save(storyboard.draw(script, settings.root, networks.open, before), out)
         return result
 
@@ -256,16 +256,11 @@ def preview_project(
     return drawn, problems
 
 
-def _played(
-    result: Rehearsal, tidy: Callable[[str], str], problems: tuple[Problem, ...], conditions: str
-) -> Script:
-    """A rehearsal as a storyboard is told it, without the addresses of this one run."""
+def _played(result: Rehearsal, problems: tuple[Problem, ...], conditions: str) -> Script:
+    """A rehearsal as a storyboard is told it."""
     from pipeline import storyboard
 
-    deliveries = [
-        replace(one, reason=tidy(one.reason) if one.reason else None, receipt=None)
-        for one in result.deliveries
-    ]
+    deliveries = [replace(one, receipt=None) for one in result.deliveries]
     moments = tuple(
         storyboard.Moment(one.at, str(one.kind), one.campaign, one.entry, one.channel, one.text)
         for one in result.timeline

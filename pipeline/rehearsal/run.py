@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from pipeline.accounts import Account
@@ -151,7 +151,7 @@ class Run:
     def _ended(self, pipeline: Pipeline, began: datetime, ticks: int) -> Rehearsal:
         library = pipeline.reader.read(self._clock.now())
         campaigns = tuple(library.campaigns.values())
-        deliveries = tuple(pipeline.ledger.deliveries())
+        deliveries = tuple(map(self._tidied, pipeline.ledger.deliveries()))
         releases = tuple(release for one in campaigns for release in pipeline.ledger.releases(one.id))
         return Rehearsal(
             campaigns=campaigns,
@@ -166,6 +166,16 @@ class Run:
             began=began,
             ended=self._clock.now(),
             notices=tuple(self._notices),
+        )
+
+    def _tidied(self, delivery: Delivery) -> Delivery:
+        """The delivery without what only this one run could know: at which ports its networks were."""
+        tidy = self._networks.tidy
+        receipt = delivery.receipt
+        return replace(
+            delivery,
+            reason=delivery.reason and tidy(delivery.reason),
+            receipt=receipt and replace(receipt, url=receipt.url and tidy(receipt.url)),
         )
 
     def _others(self) -> list[Happening]:

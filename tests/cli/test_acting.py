@@ -202,6 +202,21 @@ def test_rehearse_for_scripts(project, tmp_path):
     assert document["notices"] == []
 
 
+@pytest.mark.parametrize("faults", ["calm", "bad-network"])
+def test_two_rehearsals_tell_scripts_the_same_whatever_ports_they_had(project, faults):
+    file = project.root / "schedules/fete.yaml"
+    hooks = ", ".join(f"h{n}: {{network: webhook, url: 'https://example.org/h'}}" for n in range(3))
+    masto = "masto: {network: mastodon, instance: 'https://example.social'}"
+    file.write_text(file.read_text().replace("{outbox: {}}", f"{{{hooks}, {masto}}}"))
+    first, again = (
+        project.run(f"rehearse --json --faults {faults} --out", project.root / "out") for _ in range(2)
+    )
+    assert first.out == again.out
+    assert "127.0.0.1" not in first.out
+    urls = [row["url"] for row in first.json()["deliveries"] if row["channel"] == "h0"]
+    assert [url.rpartition("/")[0] for url in urls] == ["https://webhook.rehearsal.invalid/posts"] * 2
+
+
 def test_a_rehearsal_after_an_edit_shows_the_edit(project):
     project.run("rehearse")
     project.write_entry("p0", title="Un autre titre")
