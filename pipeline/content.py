@@ -48,7 +48,16 @@ from pipeline.source.values import (
     slug,
 )
 
-__all__ = ["check_image", "entry_of", "parse_entry", "place_image", "read_entry", "read_text", "scan"]
+__all__ = [
+    "check_image",
+    "entry_of",
+    "parse_entry",
+    "place_image",
+    "read_entry",
+    "read_text",
+    "scan",
+    "split",
+]
 
 FOLDER = "content"
 
@@ -128,7 +137,7 @@ def parse_entry(path: str, text: str) -> Parsed[Entry]:
     shown = printable(path)
     text, problems = clean(shown, text)
     problems += name_problem(path)
-    document, body = _split(shown, text)
+    document, body = split(shown, text)
     problems += document.problems
     fields = None
     if document.data is not None:
@@ -138,8 +147,8 @@ def parse_entry(path: str, text: str) -> Parsed[Entry]:
     return Parsed(entry, tuple(sorted(problems)), document.marks)
 
 
-def _split(path: str, text: str) -> tuple[Document, str]:
-    """The front matter as a document, and the body."""
+def split(path: str, text: str) -> tuple[Document, str]:
+    """The front matter of a cleaned text as a document, and the body."""
     opening = _OPENING.match(text)
     closing = _CLOSING.search(text, opening.end()) if opening else None
     if opening and closing:

@@ -335,6 +335,7 @@ class Dispatcher:
             return None
         day = now.astimezone(way.campaign.event.zone).date()
         try:
+            library.refuse_unfit(entry)
             post = compose(entry, way.campaign, way.config, way.delivery.date or day, sent_on=day)
             return way.channel.render(way.channel.fit(post), str(key))
         except (TemplateProblem, DoesNotFit, RejectedError) as error:  # the last: an unusable picture

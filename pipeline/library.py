@@ -7,14 +7,13 @@ broken one: deleting withdraws the entry.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline import checks, content, schedules
+from pipeline import checks, content, outgrown, schedules
 from pipeline.belonging import refuse_stranger
 from pipeline.checks import OpenChannel, Sources
 from pipeline.errors import BrokenEnvironment
@@ -23,12 +22,12 @@ from pipeline.planning import Plan, plan
 from pipeline.problems import Problem, Severity, has_errors
 from pipeline.renamed import renamed_problems
 from pipeline.source import Marks, Parsed, read_text
+from pipeline.source.stamps import Stamp, stamps
 
 if TYPE_CHECKING:
     from pipeline.ledger import Ledger  # `check` without a ledger loads no database library
 
 T = TypeVar("T")
-Stamp = tuple[int, int, int]  # inode, size, nanoseconds of the last change
 
 FOLDERS = (content.FOLDER, schedules.FOLDER)
 OPEN = frozenset({State.PLANNED, State.SENDING, State.UNKNOWN})  # something may still be sent
@@ -38,8 +37,9 @@ OPEN = frozenset({State.PLANNED, State.SENDING, State.UNKNOWN})  # something may
 class Library:
     """What the pipeline works with: entries and campaigns by id, and what is wrong in the files.
 
-    `stale` are the paths whose last good version is used in place of what they hold now; `pictures` are
-    the stamps of the other files under content/.
+    `stale` are the paths whose last good version is used in place of what they hold now; `unfit` says, by id,
+    why nothing goes out of an entry that has only its day; `unread` are the ids of campaigns that are there
+    and of which not even a last good version can be read; `pictures` are the stamps of other files.
     """
 
     entries: Mapping[str, Entry]
@@ -47,11 +47,18 @@ class Library:
     problems: tuple[Problem, ...]
     stale: frozenset[str] = frozenset()
     pictures: Mapping[str, Stamp] = field(default_factory=dict)
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     def entries_of(self, campaign: Campaign) -> tuple[Entry, ...]:
         """The entries, drafts too, that the campaign's plan and feeds are made of."""
         names = sorted(self.entries) if campaign.entries is None else campaign.entries
         return tuple(self.entries[name] for name in names if name in self.entries)
+
+    def refuse_unfit(self, entry: Entry) -> None:
+        """Raises Outgrown, a TemplateProblem, for an entry of which nothing may go out."""
+        if entry.id in self.unfit:
+            raise outgrown.Outgrown(self.unfit[entry.id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ class LibraryReader:
                     f"the folder {self._root / folder} is gone",
                     hint="Nothing was changed; put it back, or give --root.",
                 )
-            seen.update(_stamps(str(self._root), folder))
+            seen.update(stamps(str(self._root), folder))
         return seen
 
     def _load(self, seen: Mapping[str, Stamp], now: datetime) -> Library:
@@ -307,19 +314,23 @@ class LibraryReader:
         # Of two files with one id the good one goes first, so that a copy cannot displace its original.
         order = sorted(entries, key=lambda path: (path not in last_good, path))
         usable = Sources({path: entries[path] for path in order}, campaigns)
+        found = usable.by_entry_id()
+        known = _values(usable.by_campaign_id())
         return Library(
-            entries=_values(usable.by_entry_id()),
-            campaigns=_values(usable.by_campaign_id()),
+            entries=_values(found),
+            campaigns=known,
             problems=problems,
             stale=frozenset(last_good),
             pictures=self._pictures,
+            unfit={name: outgrown.why(one) for name, one in found.items() if has_errors(one.problems)},
+            unread=frozenset(Path(path).stem for path in campaigns) - known.keys(),
         )
 
     def _last_good_entry(self, path: str, text: str) -> Parsed[Entry]:
         """As it was, also when its picture has vanished: that may stop a post, but not take away its day."""
         parsed = content.parse_entry(path, text)
         if parsed.value is None:
-            return parsed
+            return outgrown.stand_in(path, text)
         return replace(parsed, value=content.place_image(self._root, parsed.value))
 
 
@@ -329,24 +340,3 @@ def _values(parsed: Mapping[str, Parsed[T]]) -> dict[str, T]:
 
 def _is_entry(path: str) -> bool:
     return path.startswith(f"{content.FOLDER}/")
-
-
-def _stamps(root: str, folder: str) -> Iterator[tuple[str, Stamp]]:
-    """The files of a folder and of those in it, by their path relative to `root`, hidden ones left out."""
-    try:
-        found = list(os.scandir(os.path.join(root, folder)))  # noqa: PTH118 - thousands of them, every 2 s
-    except OSError:
-        return  # the scan lists a folder that cannot be read, and says why
-    for one in found:
-        if one.name.startswith("."):
-            continue
-        path = f"{folder}/{one.name}"
-        if one.is_dir(follow_symlinks=False):
-            yield from _stamps(root, path)
-            continue
-        try:
-            status = one.stat()
-        except OSError:
-            continue  # gone since, or a link to nowhere
-        # Not the time of writing, which copies keep: this one also tells of changed permissions.
-        yield path, (status.st_ino, status.st_size, status.st_ctime_ns)

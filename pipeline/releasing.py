@@ -120,7 +120,7 @@ class Releasing:
         known = self._ledger.released(campaign.id)
         new = []
         for slot in calendar.slots:
-            if slot.entry in known or slot.entry not in calendar.members:
+            if slot.entry in known or slot.entry not in calendar.members or slot.entry in library.unfit:
                 continue
             if calendar.standing[slot.entry] not in (Standing.OPEN, Standing.SETTLED):
                 continue
@@ -142,7 +142,7 @@ class Releasing:
             return
         for release in self._ledger.releases(campaign.id):
             entry = library.entries.get(release.entry.id)
-            if entry is None or entry.draft or self._knows(entry):
+            if entry is None or entry.draft or entry.id in library.unfit or self._knows(entry):
                 continue
             if replace(entry, path="") != replace(release.entry, path=""):
                 self._ledger.refresh(replace(release, entry=entry, updated=now))

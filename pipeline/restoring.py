@@ -170,6 +170,7 @@ def renditions(
         day = delivery.due.astimezone(campaign.event.zone).date()
         channel = open_channel(campaign, config)
         try:
+            library.refuse_unfit(entry)
             post = compose(entry, campaign, config, delivery.date or day, sent_on=day)
             return channel.render(channel.fit(post), str(delivery.key))
         except (TemplateProblem, DoesNotFit, RejectedError) as error:  # the last: an unusable picture

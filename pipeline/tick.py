@@ -198,8 +198,9 @@ class Pipeline:
     def _withdraw_gone(self, library: Library, now: datetime) -> None:
         """A campaign whose file was deleted sends nothing more; putting the file back restores it."""
         gone: dict[str, list[Delivery]] = {}
+        here = library.campaigns.keys() | library.unread
         for delivery in self.ledger.deliveries(states={State.PLANNED}):
-            if delivery.key.campaign not in library.campaigns:
+            if delivery.key.campaign not in here:
                 gone.setdefault(delivery.key.campaign, []).append(delivery)
         for campaign, planned in gone.items():
             self._seen.pop(campaign, None)

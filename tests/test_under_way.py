@@ -201,3 +201,65 @@ def test_nothing_is_retried_that_the_next_tick_would_withdraw(scene, take_away, 
     scene.do(lambda pipeline: decisions.retry(pipeline, "lille/a/main"))
     scene.look(DUE + 8 * HOUR)
     assert scene.state("a/main") == "published"
+
+
+# --------------------------------------------------------------------------- an upgrade is stricter
+
+
+def _as_an_earlier_version_took_it(scene, path, text):
+    """The text is on the disk, and the ledger has it as the last good one."""
+    scene.project.write(path, text)
+    scene.do(lambda p: p.ledger.remember_files({path: text}, [], scene.clock.now()))
+
+
+def _refused(scene, entry, *keys):
+    old = (scene.project.root / f"content/{entry}.md").read_text()
+    lines = ["summary: Un <b>projet</b>." if one.startswith("summary:") else one for one in old.split("\n")]
+    return "\n".join([lines[0], *keys, *lines[1:]])
+
+
+def test_an_entry_that_an_upgrade_refuses_keeps_its_day_and_waits_until_it_is_mended(scene):
+    good = (scene.project.root / "content/a.md").read_text()
+    _as_an_earlier_version_took_it(scene, "content/a.md", _refused(scene, "a"))
+    days = scene.do(lambda p: {one.entry: one.date for one in p.ledger.slots("lille").values()})
+    scene.look(DUE - HOUR / 2)
+    assert scene.state("a/main") == "planned"
+    scene.look(DUE)
+    assert scene.channel.remote.count == 0
+    assert scene.project.feed_titles() == [], "what is refused does not get into the feeds either"
+    (delivery,) = scene.do(lambda p: [one for one in p.ledger.deliveries() if one.key.entry == "a"])
+    assert delivery.state == "planned"
+    assert "content/a.md:3: E112 `summary` holds HTML" in delivery.reason
+    assert days == scene.do(lambda p: {one.entry: one.date for one in p.ledger.slots("lille").values()})
+    scene.project.write("content/a.md", good)
+    scene.look(DUE + HOUR)
+    assert scene.state("a/main") == "published"
+    assert scene.project.feed_titles() == ["Projet a"]
+
+
+def test_a_released_entry_that_an_upgrade_refuses_stays_in_the_feeds_as_it_is(scene):
+    scene.look(DUE)
+    _as_an_earlier_version_took_it(scene, "content/a.md", _refused(scene, "a"))
+    scene.look(DUE + HOUR)
+    assert scene.project.feed_titles() == ["Projet a"]
+    assert scene.state("a/main") == "published"
+
+
+def test_what_an_upgrade_refuses_is_still_known_by_its_id_its_pin_and_whether_it_is_ready(scene):
+    draft = _refused(scene, "c", "id: autre", "status: draft", "date: 2016-04-12")
+    _as_an_earlier_version_took_it(scene, "content/c.md", draft)
+    library = scene.do(lambda p: p.reader.read(scene.clock.now()))
+    held = library.entries["autre"]
+    assert (held.draft, str(held.pinned)) == (True, "2016-04-12")
+    assert set(library.unfit) == {"autre"}
+
+
+def test_a_campaign_that_an_upgrade_refuses_keeps_what_is_planned(scene):
+    path = "schedules/lille.yaml"
+    text = (scene.project.root / path).read_text()
+    _as_an_earlier_version_took_it(scene, path, text + "retired_option: yes\n")
+    scene.look(DUE)
+    assert scene.state("a/main") == "planned"
+    scene.project.write(path, text)
+    scene.look(DUE + HOUR)
+    assert scene.state("a/main") == "published"
