@@ -51,12 +51,14 @@ from pipeline.source.values import (
 __all__ = [
     "check_image",
     "entry_of",
+    "may_show_pictures",
     "parse_entry",
     "place_image",
     "read_entry",
     "read_text",
     "scan",
     "split",
+    "where_to",
 ]
 
 FOLDER = "content"
@@ -289,7 +291,7 @@ def check_image(root: Path, entry: Entry, marks: Marks) -> list[Problem]:
         inside = os.path.realpath(path).startswith(os.path.realpath(root / FOLDER) + os.sep)
         if not (inside and path.is_file()):
             message = f"`image` is not a file in `content/`: {quoted(entry.image.path)}"
-            return [Problem(entry.path, line_, column, "E202", message, _where_to(path, inside=inside))]
+            return [Problem(entry.path, line_, column, "E202", message, where_to(path, inside=inside))]
         with path.open("rb") as stream:
             start = stream.read(16)
     except (OSError, ValueError) as error:
@@ -301,6 +303,11 @@ def check_image(root: Path, entry: Entry, marks: Marks) -> list[Problem]:
     return [Problem(entry.path, line_, column, "E203", message, "Save the picture in one of these formats.")]
 
 
+def may_show_pictures(markdown: str) -> bool:
+    """Whether there may be a picture in the Markdown; False is certain."""
+    return "![" in markdown or "<img" in markdown.lower()
+
+
 def _candidates(path: str, written: str) -> list[str]:
     """Where in `content/` an image may lie: beside the file, under `content/`, or as seen from the root."""
     if re.match(r"/|[A-Za-z][A-Za-z0-9+.-]*:|.*\\", written):
@@ -310,7 +317,7 @@ def _candidates(path: str, written: str) -> list[str]:
     return [candidate for candidate in dict.fromkeys(paths) if candidate.startswith(FOLDER + "/")]
 
 
-def _where_to(path: Path, *, inside: bool) -> str:
+def where_to(path: Path, *, inside: bool) -> str:
     """What to do about a path that is no file in `content/`."""
     if not inside:
         return "A link leads out of `content/`: put the picture itself there."

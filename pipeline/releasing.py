@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pipeline import atomic, feeds
+from pipeline import atomic, content, feeds
 from pipeline.days import first_due
 from pipeline.errors import BrokenEnvironment, LedgerError
 from pipeline.ledger import CampaignRecord, Ledger
@@ -262,4 +262,4 @@ class Releasing:
 
 def shows_pictures(entry: Entry) -> bool:
     """Whether the entry's feed item depends on picture files."""
-    return entry.image is not None or "![" in entry.body or "<img" in entry.body.lower()
+    return entry.image is not None or content.may_show_pictures(entry.body)

@@ -18,6 +18,7 @@ from pipeline.checks import OpenChannel
 from pipeline.crowding import crowd_problems, sharing_problems
 from pipeline.delivery import Create
 from pipeline.errors import BrokenEnvironment, WrongUse
+from pipeline.illustrations import illustration_problems
 from pipeline.library import cross_problems, read_sources, recorded_plan
 from pipeline.model import Campaign, Delivery, DeliveryKey, Entry, Release, State
 from pipeline.planning import Plan, changes
@@ -80,6 +81,7 @@ class Review:
         found += checks.unread_problems(self._root)
         if pictures:
             found += checks.picture_problems(self._sources, self._root)
+            found += illustration_problems(self._sources, self._root)
         if calendars:
             plans: dict[str, Plan] = {}
             for parsed in self._sources.campaigns.values():

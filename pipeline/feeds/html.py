@@ -16,6 +16,7 @@ import nh3
 from markdown_it import MarkdownIt
 
 from pipeline.addresses import WEB
+from pipeline.content import may_show_pictures
 from pipeline.feeds.text import LINKABLE, absolute, clean
 
 # fmt: off
@@ -90,11 +91,6 @@ def local_images(markdown: str) -> tuple[str, ...]:
 
     _sanitised(markdown, collect)
     return tuple(found)
-
-
-def may_show_pictures(markdown: str) -> bool:
-    """Whether there may be a picture in the Markdown; False is certain."""
-    return "![" in markdown or "<img" in markdown.lower()
 
 
 def figure(address: str, alt: str, credit: str | None) -> str:

@@ -15,6 +15,7 @@ import os
 import posixpath
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -37,6 +38,7 @@ _KINDS = (
 # A file that changed this shortly before it was read may change again and keep its stamp.
 _SETTLED_NS = 2 * 10**9
 _REMEMBERED = 4096
+_NO_PICTURE = "is not a PNG, JPEG, GIF or WebP picture"
 
 _Stamp = tuple[str, int, int, int, int]
 
@@ -46,6 +48,8 @@ class _Missing:
     """Why a picture cannot be taken from `content/`."""
 
     reason: str
+    inside: bool = True
+    found: bool = False
 
 
 class Publisher:
@@ -99,12 +103,9 @@ class Publisher:
     def _published(self, entry: Entry, place: str) -> Picture | _Missing:
         """The copy of the picture at that place, made now unless it is there."""
         try:
-            path = os.path.realpath(self._root / place)
-            if not path.startswith(self._content + os.sep):
-                return _Missing(f"lies outside {CONTENT}/")
-            # Opening a pipe or a device could wait for ever.
-            if not Path(path).is_file():
-                return _Missing("is not there")
+            path = _source(self._root, self._content, place)
+            if isinstance(path, _Missing):
+                return path
             key = (self._folder, _stem(entry, place), _stamp(path))
             known = self._copies.get(key)
             if known is not None and self._stands(known, key[2]):
@@ -116,7 +117,7 @@ class Publisher:
         except ValueError:  # a NUL in the path
             return _Missing("is not a path")
         if not _kind(data):
-            return _Missing("is not a PNG, JPEG, GIF or WebP picture")
+            return _Missing(_NO_PICTURE)
         picture = self._copies[key] = self._copy(key[1], data)
         while len(self._copies) > _REMEMBERED:
             self._copies.popitem(last=False)
@@ -150,6 +151,56 @@ class Publisher:
         data = newest.read_bytes()
         kind = _kind(data)
         return Picture(newest.name, kind[0], len(data)) if kind else None
+
+
+def _source(root: Path, content: str, place: str) -> str | _Missing:
+    """The file that is taken from that place. Raises OSError and ValueError for what is no path."""
+    path = os.path.realpath(root / place)
+    if not path.startswith(content + os.sep):
+        return _Missing(f"lies outside {CONTENT}/", inside=False)
+    # Opening a pipe or a device could wait for ever.
+    return path if Path(path).is_file() else _Missing("is not there")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A picture of a body that the feeds would leave out: where it is looked for, and why in vain.
+
+    `inside`: that place is in `content/`; `found`: a file is there, and no picture.
+    """
+
+    src: str
+    place: str
+    reason: str
+    inside: bool
+    found: bool
+
+
+def lost(root: Path, entry: Entry) -> Iterator[Lost]:
+    """The pictures of the entry's body that `Publisher.publish` would not find."""
+    content = os.path.realpath(root / CONTENT)
+    for src in html.local_images(entry.body):
+        places = _places(entry, src)
+        faults = [_fault(root, content, place) for place in places]
+        if None not in faults:
+            # What is there and is no picture says more than that nothing is elsewhere.
+            told = [(place, fault) for place, fault in zip(places, faults, strict=True) if fault is not None]
+            place, fault = max(told, key=lambda one: one[1].found)
+            yield Lost(src, place, fault.reason, fault.inside, fault.found)
+
+
+def _fault(root: Path, content: str, place: str) -> _Missing | None:
+    """Why no picture is taken from that place, or None if one is."""
+    try:
+        path = _source(root, content, place)
+        if isinstance(path, _Missing):
+            return path
+        with Path(path).open("rb") as stream:
+            return None if _kind(stream.read(16)) else _Missing(_NO_PICTURE, found=True)
+    except OSError as error:
+        return _Missing(f"cannot be read ({error.strerror})")
+    except ValueError:  # a NUL in the path
+        return _Missing("is not a path")
 
 
 def plain_name(identity: str) -> str:
