@@ -276,7 +276,7 @@ def _template_problems(parsed: Parsed[Campaign]) -> Iterator[Problem]:
             compile_template(source)
         except TemplateProblem as error:
             place = parsed.marks.inside(error.line, *keys) if error.line else parsed.marks.value(*keys)
-            yield _problem(campaign.path, place, "E401", error.message, _TEMPLATE_HINT)
+            yield _problem(campaign.path, place, "E401", error.message, error.hint or _TEMPLATE_HINT)
 
 
 _TEMPLATE_HINT = "Templates are Jinja2; the words they may use are listed in content/README.md."
@@ -292,7 +292,7 @@ def _template_problem(
     place = marks.inside(error.line, *origin.keys) if error.line else marks.value(*origin.keys)
     filled = "E404" if isinstance(error, EmptyText) else "E402"
     code = filled if _compiles(source) else "E401"
-    return _problem(origin.path, place, code, error.message, _TEMPLATE_HINT)
+    return _problem(origin.path, place, code, error.message, error.hint or _TEMPLATE_HINT)
 
 
 def _compiles(source: str) -> bool:

@@ -19,6 +19,7 @@ import jinja2
 import regex
 from jinja2 import meta, nodes
 
+from pipeline.braces import explain
 from pipeline.days import days_left
 from pipeline.model import Campaign, ChannelConfig, Entry, Post, Utm
 from pipeline.sandbox import LONGEST, Sandbox, did_you_mean, fence
@@ -27,10 +28,11 @@ from pipeline.sandbox import LONGEST, Sandbox, did_you_mean, fence
 class TemplateProblem(Exception):
     """A template cannot be parsed or filled in. `line` counts from 1 inside the template; None: not known."""
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+    def __init__(self, message: str, line: int | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.hint = hint  # what to do, where it is about braces
 
 
 class EmptyText(TemplateProblem):
@@ -140,7 +142,7 @@ def compile_template(source: str) -> Template:
     if len(source) > LONGEST:
         raise TemplateProblem(f"the template has {len(source)} characters; {LONGEST} are the most")
     try:
-        tree = _SANDBOX.parse(source)
+        tree = _parsed(source)
         fence(tree, _SANDBOX.allowed_filters)
         unknown = _unknown_word(tree)
         _SANDBOX.bound(tree)
@@ -151,6 +153,14 @@ def compile_template(source: str) -> Template:
         raise TemplateProblem("the template is nested too deeply") from error
     except (ValueError, OverflowError) as error:  # a number of thousands of digits
         raise TemplateProblem(f"the template holds a value that cannot be read: {error}") from error
+
+
+def _parsed(source: str) -> nodes.Template:
+    try:
+        return _SANDBOX.parse(source)
+    except jinja2.TemplateSyntaxError as error:
+        fault = explain(source, error.message or "the template cannot be parsed", error.lineno)
+        raise TemplateProblem(fault.message, fault.line, fault.hint) from error
 
 
 def _unknown_word(tree: nodes.Template) -> TemplateProblem | None:
