@@ -355,5 +355,5 @@ def _problem(path: str, place: tuple[int, int], code: str, message: str, hint: s
 
 
 def _did_you_mean(name: str, known: Mapping[str, object] | set[str]) -> str:
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = get_close_matches(name.removesuffix(".md"), list(known), n=1, cutoff=0.6)
     return f"Did you mean `{close[0]}`?" if close else ""

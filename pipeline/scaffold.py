@@ -62,7 +62,7 @@ def new_project(folder: Path, now: datetime) -> Scaffolded:
     day = now.astimezone(ZoneInfo(TIMEZONE)).date() + UNTIL_THE_EVENT
     words = {"event_day": day.isoformat(), "timezone": TIMEZONE}
     for name in (content.FOLDER, schedules.FOLDER):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        _make_folder(folder / name)
     begun = bool(content.scan(folder) or schedules.scan(folder))
     made: list[str] = []
     left: list[str] = []
@@ -134,7 +134,7 @@ def _taken_ids(root: Path) -> set[str]:
 
 def _make(path: Path, text: str) -> bool:
     """Write the file unless there is one. Whether it was written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     try:
         stream = path.open("xb")
     except FileExistsError:
@@ -146,6 +146,16 @@ def _make(path: Path, text: str) -> bool:
         path.unlink(missing_ok=True)  # a full disk must not leave half an entry
         raise
     return True
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise WrongUse(
+            f"{path} cannot be made: a file stands where a folder belongs",
+            hint="Move the file away, or name another folder; then run the command again.",
+        ) from error
 
 
 def _not_ignored(folder: Path) -> list[str]:

@@ -218,3 +218,8 @@ def test_a_file_that_is_not_read_because_of_its_name_or_place_is_told(tmp_path):
         "schedules/lille.yaml.txt": "Rename it to `lille.yaml`.",
         "schedules/2016/lille.yml": "Move it to `schedules/lille.yml`.",
     }
+
+
+def test_a_files_name_in_the_list_of_entries_leads_to_its_id(find):
+    (problem,) = find([entry("ab")], [campaign(more="entries: [ab.md]\n")])
+    assert (problem.code, problem.hint) == ("E302", "Did you mean `ab`?")

@@ -416,3 +416,9 @@ def test_any_wall_time_becomes_an_instant_whose_eve_is_the_last_posting_day(
     assert read.event.starts.tzinfo is UTC
     assert read.posting.until == read.event.day - timedelta(days=1)
     assert read.event.day - day in (timedelta(0), timedelta(days=1))
+
+
+def test_the_path_of_an_entrys_file_leads_to_its_id():
+    (problem,) = parse_campaign("schedules/c.yaml", SMALL + "entries: [content/sub/a.md]\n").problems
+    assert problem.code == "E110"
+    assert problem.hint.endswith("`a`")

@@ -170,9 +170,23 @@ def account_of(config: ChannelConfig) -> tuple[str, str] | None:
     return (option, value.lower().rstrip("/")) if option and value else None
 
 
+_OTHER_NAMES = {
+    "twitter": "x",
+    "x.com": "x",
+    "fb": "facebook",
+    "meta": "facebook",
+    "bsky": "bluesky",
+    "atproto": "bluesky",
+    "masto": "mastodon",
+    "fediverse": "mastodon",
+    "gotosocial": "mastodon",
+    "pleroma": "mastodon",
+}
+
+
 def suggest(name: str) -> str | None:
     """The known network that `name` was probably meant to be."""
-    return _nearest(name, known_networks())
+    return _OTHER_NAMES.get(name.casefold()) or _nearest(name, known_networks())
 
 
 def option_problems(config: ChannelConfig) -> list[tuple[str, str]]:

@@ -85,10 +85,12 @@ def identifier(value: str) -> str:
     """A permanent id: 1 to 80 of a-z, 0-9, dot, underscore and hyphen, first a letter or digit (E110)."""
     if _ID.fullmatch(value):
         return value
+    # The path of an entry's file is a likely thing to write, and its id is the file's name.
+    name = value.rsplit("/", 1)[-1][:-3] if value.lower().endswith(".md") else value
     raise refuse(
         "E110",
         f"is not a usable id: {quoted(value)}",
-        f"Use a-z, 0-9, `-`, `_` and `.`, at most 80 of them: `{slug(value)}`",
+        f"Use a-z, 0-9, `-`, `_` and `.`, at most 80 of them: `{slug(name)}`",
     )
 
 

@@ -77,3 +77,12 @@ def test_the_registry_loads_no_network():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("twitter", "x"), ("Twitter", "x"), ("fb", "facebook"), ("bsky", "bluesky"), ("masto", "mastodon")],
+)
+def test_another_name_of_a_network_is_understood(name: str, network: str):
+    assert suggest(name) == network
+    assert network in known_networks()

@@ -220,3 +220,12 @@ def test_workflows_can_be_added_later_and_never_replace_what_is_there(project):
     assert f"left as it is: {project.root / '.github/tick.sh'}" in ran.out
     assert (project.root / ".github/tick.sh").read_text() == "mine"
     assert set(files(project.root)) >= GITHUB
+
+
+@pytest.mark.parametrize("name", ["content", "schedules"])
+def test_init_over_a_file_of_a_folders_name_says_what_and_what_next(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    told = run("init", tmp_path, status=2).err
+    assert f"{tmp_path / name} cannot be made: a file stands where a folder belongs" in told
+    assert "Move the file away" in told
+    assert (tmp_path / name).read_text() == "mine"
