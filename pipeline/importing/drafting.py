@@ -21,6 +21,7 @@ from markdownify import MarkdownConverter
 
 from pipeline.channels.text import shorter
 from pipeline.importing.feed import FoundEntry, FoundImage
+from pipeline.source.bidi import CONTROLS
 from pipeline.source.text import REFUSED
 from pipeline.source.values import language, web_address
 
@@ -136,7 +137,8 @@ def plain(markup: str) -> str:
         text = html.unescape(text)
         if not _MARKUP.search(text):
             break
-    text = REFUSED.sub(" ", text)
+    # A text that is cut may lose the end of what turns it around.
+    text = CONTROLS.sub("", REFUSED.sub(" ", text))
     # What still looks like markup is meant to be read, so it is written as text that no rule takes for it.
     text = re.sub(r"<(?=[/!A-Za-z])", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", text)
     text = re.sub(r"&(?=#?[0-9A-Za-z]+;)", "& ", text).replace("](", "] (")

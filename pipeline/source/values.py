@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, PlainValidator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from pipeline.source.bidi import unclosed
+from pipeline.source.text import called
+
 YEARS = range(1970, 2200)
 MAX_TEXT = 20_000
 MAX_URL = 2_000
@@ -107,6 +110,12 @@ def _measured(value: str, limit: int) -> str:
     if len(value) > limit:
         hint = f"Shorten it by {len(value) - limit}."
         raise refuse("E104", f"has {len(value)} characters; {limit} is the most", hint)
+    if (left := unclosed(value)) is not None:
+        offset, closer = left
+        message = (
+            f"turns what follows it around: character {offset + 1}, {called(value[offset])}, is not closed"
+        )
+        raise refuse("E007", message, f"Delete that invisible character, or close it with {called(closer)}.")
     return value
 
 

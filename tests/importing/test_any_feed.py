@@ -62,6 +62,7 @@ def imported(data: bytes) -> list[str]:
 
 
 @given(ENTRY, st.sampled_from([None, "a.png"]))
+@example(FoundEntry("", "a \u202e b", "https://a.example/", "\u2067 c", "0", ("\u202a",), "", None), None)
 def test_any_entry_becomes_a_draft_or_nothing(found, picture):
     new = draft(found)
     if new is None:
