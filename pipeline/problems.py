@@ -77,6 +77,7 @@ CODES = {
     "W304": "a tag makes no hashtag",
     "W305": "a network will probably refuse a text",
     "W306": "a file looks like an entry or a campaign, but is not read",
+    "W307": "the event is over, and posts are still planned",
     "W501": "the clock of a network differs from this machine's",
     "W502": "a network warns of something",
 }

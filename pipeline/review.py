@@ -17,6 +17,7 @@ from pipeline import atomic, checks, content, remembered, schedules
 from pipeline.checks import OpenChannel
 from pipeline.crowding import crowd_problems, sharing_problems
 from pipeline.delivery import Create
+from pipeline.ended import ended_problem
 from pipeline.errors import BrokenEnvironment, WrongUse
 from pipeline.illustrations import illustration_problems
 from pipeline.library import cross_problems, read_sources, recorded_plan
@@ -90,6 +91,7 @@ class Review:
                     found += checks.calendar_problems(self._sources, parsed, calendar)
                     known = self._ledger.campaign(parsed.value.id) if self._ledger else None
                     found += checks.authority_problem(parsed, known.authority if known else None)
+                    found += ended_problem(parsed, self.deliveries(parsed.value.id), self._now)
                     plans.setdefault(parsed.value.id, calendar)
             found += crowd_problems(self._sources, plans, self._open_channel)
             found += sharing_problems(self._sources, plans)

@@ -17,6 +17,7 @@ from pipeline.clock import Clock
 from pipeline.days import first_due
 from pipeline.delivery import AskPerson, Withdraw
 from pipeline.dispatch import Dispatcher
+from pipeline.ended import stopped_by_event
 from pipeline.errors import LostRace, PipelineError
 from pipeline.ledger import Ledger
 from pipeline.library import Library, LibraryReader, recorded_plan
@@ -84,6 +85,7 @@ class Pipeline:
         self._seen: dict[str, _Seen] = {}
         self._applied: dict[str, object] = {}  # what of a plan the ledger has taken in, by campaign
         self._dayless: dict[str, tuple[Unplaced, ...]] = {}  # as of the last plan, by campaign
+        self._told: dict[str, str | None] = {}  # what was last said of an event that is over, by campaign
         self._last: datetime | None = None
         self.pinger = NoHubs()
         # Called after a tick that may have taken in a campaign the ledger did not have.
@@ -159,6 +161,7 @@ class Pipeline:
             try:
                 plans.append((campaign, self._plan(campaign, library, now)))
                 notices += self._without_day(plans[-1][1])
+                notices += self._stopped(campaign, now)
             except PipelineError:
                 raise
             except Exception as error:
@@ -194,6 +197,14 @@ class Pipeline:
             for left in calendar.unplaced
             if left not in told
         ]
+
+    def _stopped(self, campaign: Campaign, now: datetime) -> list[str]:
+        """That an event in the past keeps planned posts from going out; each once."""
+        over = campaign.event.starts <= now
+        planned = self.ledger.deliveries(campaign.id, {State.PLANNED}) if over else []
+        found = stopped_by_event(campaign, planned, now)
+        told, self._told[campaign.id] = self._told.get(campaign.id), found
+        return [f"{campaign.id}: {found}: is its date right?"] if found and found != told else []
 
     def _withdraw_gone(self, library: Library, now: datetime) -> None:
         """A campaign whose file was deleted sends nothing more; putting the file back restores it."""

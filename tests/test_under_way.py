@@ -9,6 +9,7 @@ import pytest
 from pipeline import decisions
 from pipeline.clock import VirtualClock
 from pipeline.errors import NotAllowed
+from pipeline.review import Review
 from tests.support.channels import FaultyChannel, auth_failed, no_answer, rate_limited, rejected
 from tests.support.projects import Project
 
@@ -263,3 +264,42 @@ def test_a_campaign_that_an_upgrade_refuses_keeps_what_is_planned(scene):
     scene.project.write(path, text)
     scene.look(DUE + HOUR)
     assert scene.state("a/main") == "published"
+
+
+# --------------------------------------------------------------------------- a slip in the year
+
+
+def _warned(scene):
+    def problems(pipeline):
+        review = Review(scene.project.root, lambda _c, _k: scene.channel, scene.clock.now(), pipeline.ledger)
+        return [(p.code, p.message) for p in review.problems()]
+
+    return scene.do(problems)
+
+
+def test_an_event_that_a_slip_puts_into_the_past_is_told_while_posts_are_planned(scene):
+    path = scene.project.root / "schedules/lille.yaml"
+    text = path.read_text()
+    assert "2016-04-14 23:00" in text
+    slip = text.replace("2016-04-14 23:00", "2015-04-14 23:00").replace("2016-04-13", "2015-04-13")
+    scene.look(DUE)
+    assert _warned(scene) == []
+    scene.project.write("schedules/lille.yaml", slip)
+    message = "the event began on 2015-04-14, so 2 planned posts do not go out"
+    assert _warned(scene) == [("W307", message)]
+
+    def twice(pipeline):
+        return [pipeline.tick().notices, pipeline.tick().notices]
+
+    assert scene.do(twice) == [(f"lille: {message}: is its date right?",), ()]
+    scene.project.write("schedules/lille.yaml", text)
+    scene.look(DUE + DAY)
+    assert scene.state("b/main") == "published"
+
+
+def test_an_event_that_is_over_is_no_problem_once_all_is_done(scene):
+    for day in range(3):
+        scene.look(DUE + day * DAY)
+    scene.clock.sleep_until(DUE + 10 * DAY)
+    assert _warned(scene) == []
+    assert scene.do(lambda pipeline: pipeline.tick().notices) == ()
