@@ -55,6 +55,13 @@ def test_what_x_will_probably_refuse_is_a_warning(project):
     assert re.search(r"schedules/fete\.yaml:\d+:\d+: warning W305 .*@lille", ran.out), ran.out
 
 
+def test_a_file_that_is_not_read_is_told(project):
+    (project.root / "content/oublié.md.txt").write_text("---\ntitle: Oublié\n---\n")
+    ran = project.run("check")
+    assert re.search(r"content/oublié\.md\.txt:1:1: warning W306 ", ran.out), ran.out
+    assert "Rename it to `oublié.md`" in ran.out
+
+
 @pytest.mark.parametrize("words", [["--json"], ["--format", "json"]])
 def test_json_is_what_the_interface_says(project, words):
     project.write_entry("p1").write_text("---\ntitle: T\nsummary: S\nurl: nowhere\n---\n")

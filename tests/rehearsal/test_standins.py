@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -11,11 +12,13 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from pipeline.channels.base import Absent, CannotTell, Found
 from pipeline.channels.webhook import signed
 from pipeline.clock import VirtualClock
 from pipeline.composing import compose
+from pipeline.rehearsal.standins.base import Seen
 from pipeline.rehearsal.standins.webhook import WebhookReceiver
 from tests.support.builders import make_campaign, make_entry, surroundings
 from tests.support.networks import PROMISES, SECRET, PromisingReceiver, promising, webhook
@@ -147,3 +150,34 @@ def test_no_thread_outlives_a_stand_in():
         with WebhookReceiver((SECRET,), lambda: START) as receiver:
             send(receiver)
     assert threading.active_count() == before
+
+
+class SlowReceiver(WebhookReceiver):
+    """Takes a fifth of a second over each request, and says when it has one."""
+
+    def __init__(self) -> None:
+        super().__init__((SECRET,), lambda: START)
+        self.reached = threading.Event()
+
+    async def note(self, request: Request) -> Seen:
+        self.reached.set()
+        await asyncio.sleep(0.2)
+        return await super().note(request)
+
+
+def test_a_request_in_hand_is_answered_before_a_stand_in_stops():
+    answers: list[int] = []
+
+    def ask(address: str) -> None:
+        connection = HTTPConnection(address.removeprefix("http://"), timeout=10)
+        connection.request("POST", "/", BODY, signed((KEY_BYTES,), "msg_1", START, BODY))
+        answers.append(connection.getresponse().status)
+        connection.close()
+
+    with SlowReceiver() as receiver:
+        asking = threading.Thread(target=ask, args=(receiver.direct,))
+        asking.start()
+        assert receiver.reached.wait(10)
+    asking.join(10)
+    assert answers == [200]
+    assert receiver.accepted == 1
